@@ -1,0 +1,85 @@
+"""The command line: `negset init|build|train|plan|rules|show|verify|demo`.
+
+A subcommand imports what it needs when it runs, so that `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from negset.errors import NegsetError
+
+_COMMANDS = {
+    "init": "recognise a corpus and write a starter config",
+    "build": "build, check and publish a negative set",
+    "train": "train an encoder on a published set and measure it before and after",
+    "plan": "say what a build would run, what is cached, and how much memory it needs",
+    "rules": "list the rules that a recipe can use, or the recipes that are shipped",
+    "show": "show a set, or one of its queries with all that was chosen and rejected",
+    "verify": "check a published set against its manifest",
+    "demo": "run the main job on the docstrings of the installed Python packages",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` name and give its exit code; 0 is success.
+
+    2 is a wrong request or input, 3 a gate that said no, 4 a fault of disk, memory or a file, 5 a conflict.
+    """
+    import flows  # noqa: F401 - its import sets the defaults that keep libraries from phoning home
+
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = import_module(f"flows.commands.{options.command}").run
+    try:
+        return command(options)
+    except NegsetError as error:
+        print(f"negset {options.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"negset {options.command}: interrupted; run it again to go on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="negset", description="Versioned, validated negative sets for training retrievers.")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
+
+    made["init"].add_argument("--source", required=True, metavar="PATH", help="folder or file that holds the corpus")
+    made["init"].add_argument("--out", required=True, metavar="CONFIG", help="config to write, e.g. build.toml")
+    made["init"].add_argument("--name", metavar="NAME", help="name of the set (default: after the source)")
+    for name in ("build", "plan"):
+        made[name].add_argument("config", metavar="CONFIG", help="build file (TOML)")
+        _add_overrides(made[name])
+    made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
+    made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
+    _add_overrides(made["train"])
+    made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
+    made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule or recipe in full")
+    made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
+    made["show"].add_argument("--query", metavar="ID", help="show this query")
+    made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
+    return parser
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="section.key=value", help="change one value; repeatable"
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"negset {version('negset')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

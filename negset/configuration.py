@@ -1,0 +1,109 @@
+"""Read a TOML file and the overrides of a command line into a configuration."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from negset.errors import ConfigError, hint
+from schemas.config import BuildConfig, TrainConfig
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
+    """Read the build file at `path`; relative sources lie beside it; `overrides` are `section.key=value`.
+
+    Raises ConfigError naming the file and the key.
+    """
+    config = parse_config(BuildConfig, override(read_toml(path), overrides), str(path))
+    return config.model_copy(update={"source": config.source.model_copy(update=_beside(config, path.parent))})
+
+
+def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read the training file at `path`, or the defaults where it is None, changed by `overrides`."""
+    values = read_toml(path) if path is not None else {}
+    return parse_config(TrainConfig, override(values, overrides), str(path or "the command line"))
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Parse the TOML file at `path`; raise ConfigError saying where it is wrong."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise ConfigError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8 (byte {error.start})"
+        raise ConfigError(message) from error
+    except tomllib.TOMLDecodeError as error:
+        message = f"{path} is not TOML: {error}"
+        raise ConfigError(message) from error
+
+
+def override(values: Mapping[str, object], overrides: Iterable[str]) -> dict[str, object]:
+    """Give `values` with each `section.key=value` of `overrides` put in place; a value is TOML or else a string."""
+    changed: dict[str, object] = {**values}
+    for item in overrides:
+        dotted, equals, text = item.partition("=")
+        if not equals or not dotted.strip():
+            message = f"--set takes section.key=value, not {item!r}"
+            raise ConfigError(message)
+        changed = _put(changed, dotted.strip().split("."), _toml_value(text.strip()), item)
+    return changed
+
+
+def _put(table: Mapping[str, object], path: Sequence[str], value: object, item: str) -> dict[str, object]:
+    first, rest = path[0], path[1:]
+    if not rest:
+        return {**table, first: value}
+    inner = table.get(first, {})
+    if not isinstance(inner, Mapping):
+        message = f"--set {item}: {first!r} is a value, not a section"
+        raise ConfigError(message)
+    return {**table, first: _put(inner, rest, value, item)}
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_config(model: type[ModelT], values: Mapping[str, object], where: str) -> ModelT:
+    """Check `values` against `model`; raise ConfigError with a line for each wrong key, naming it and `where`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(_complaint(model, detail["loc"], detail["msg"], detail["input"]) for detail in error.errors())
+        message = f"{where}: {wrong}"
+        raise ConfigError(message) from error
+
+
+def _complaint(model: type[BaseModel], location: tuple[int | str, ...], what: str, found: object) -> str:
+    key = ".".join(str(part) for part in location)
+    if what.startswith("Extra inputs"):
+        known = _known_keys(model, location[:-1])
+        return f"unknown key {key!r}{hint(str(location[-1]), known)}; known here: {', '.join(known)}"
+    if what == "Field required":
+        return f"key {key!r} is missing"
+    return f"{key} = {found!r}: {what[:1].lower()}{what[1:]}"
+
+
+def _known_keys(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _beside(config: BuildConfig, folder: Path) -> dict[str, object]:
+    path = config.source.path
+    local = path and "://" not in path and config.source.format != "huggingface" and not Path(path).is_absolute()
+    return {"path": str((folder / path).resolve())} if local else {}

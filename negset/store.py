@@ -1,0 +1,247 @@
+"""Content-addressed artifacts in a local folder: a folder each, its manifest written last.
+
+An artifact is `<root>/<kind>/<fingerprint>/`. It is built in `<root>/staging/`, flushed to disk and renamed,
+so that a folder under its final name is whole. No manifest, no artifact. Two writers of one artifact write the
+same rows: the first rename wins, the second drops its copy.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from negset.errors import ArtifactError, ConflictError, EnvironmentFault
+from negset.fingerprint import canonical_json, file_digest
+from schemas.refs import Ref
+
+MANIFEST = "manifest.json"
+
+RefT = TypeVar("RefT", bound=Ref)
+
+
+class StoredFile(BaseModel):
+    """One file of an artifact: its path in the folder, its size and its digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class ArtifactManifest(BaseModel):
+    """What is in an artifact. Its presence means that the artifact is whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    fingerprint: str
+    content: str
+    rows: int
+    files: list[StoredFile]
+    facts: dict[str, object] = {}
+
+
+class Store:
+    """A folder of artifacts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, kind: str, fingerprint: str) -> Path:
+        """Give the place of an artifact, whether it exists or not."""
+        return self.root / kind / fingerprint
+
+    def find(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
+        """Give the manifest of an artifact whose files all have their recorded sizes, else None."""
+        folder = self.folder(kind, fingerprint)
+        try:
+            manifest = ArtifactManifest.model_validate_json((folder / MANIFEST).read_bytes())
+            whole = all((folder / file.path).stat().st_size == file.bytes for file in manifest.files)
+        except (OSError, ValueError):
+            return None
+        return manifest if whole else None
+
+    def open(self, kind: str, fingerprint: str) -> Path:
+        """Give the folder of an artifact after checking each of its files against its digest.
+
+        Raises ArtifactError naming the file that is missing or differs, and how to mend it.
+        """
+        folder = self.folder(kind, fingerprint)
+        manifest = self.manifest(kind, fingerprint)
+        for file in manifest.files:
+            check_file(folder / file.path, file.bytes, file.sha256)
+        return folder
+
+    def manifest(self, kind: str, fingerprint: str) -> ArtifactManifest:
+        """Give the manifest of an artifact; raise ArtifactError where there is none."""
+        path = self.folder(kind, fingerprint) / MANIFEST
+        try:
+            return ArtifactManifest.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            message = f"no {kind} {fingerprint[:16]} in {self.root}: {error}. Build it again"
+            raise ArtifactError(message) from error
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Give an empty folder on the store's own file system; what is left in it is removed."""
+        folder = self.root / "staging" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        except OSError as error:
+            raise storage_fault(error, folder) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(
+        self, ref: type[RefT], fingerprint: str, content: str, rows: int, staged: Path, facts: dict[str, object] | None = None
+    ) -> RefT:
+        """Turn the `staged` folder into the artifact that a `ref` of this `fingerprint` names.
+
+        A damaged artifact under the same name (a file cut or missing) is replaced.
+        """
+        manifest = ArtifactManifest(
+            kind=ref.kind, fingerprint=fingerprint, content=content, rows=rows, files=stored_files(staged), facts=facts or {}
+        )
+        write_durably(staged / MANIFEST, canonical_json(manifest.model_dump()).encode())
+        target = self.folder(ref.kind, fingerprint)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not self._sound(ref.kind, fingerprint):
+            discard(target)
+        rename_folder(staged, target)
+        return ref(fingerprint=fingerprint, content=content, rows=rows)
+
+    def ref(self, ref: type[RefT], fingerprint: str) -> RefT | None:
+        """Give a reference to an artifact that is there and whole, else None."""
+        found = self.find(ref.kind, fingerprint)
+        return None if found is None else ref(fingerprint=fingerprint, content=found.content, rows=found.rows)
+
+    def _sound(self, kind: str, fingerprint: str) -> bool:
+        try:
+            self.open(kind, fingerprint)
+        except ArtifactError:
+            return False
+        return True
+
+
+def stored_files(folder: Path) -> list[StoredFile]:
+    """List the files below `folder` by path, with size and digest, and flush each to disk."""
+    files = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        flush(path)
+        files.append(
+            StoredFile(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, sha256=file_digest(path))
+        )
+    return files
+
+
+def check_file(path: Path, size: int, sha256: str) -> None:
+    """Raise ArtifactError unless the file at `path` has this `size` and digest."""
+    try:
+        found = path.stat().st_size
+        digest = file_digest(path) if found == size else ""
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}. Delete its folder and build again"
+        raise ArtifactError(message) from error
+    if found != size:
+        message = f"{path} has {found} bytes, its manifest says {size}. Delete its folder and build again"
+        raise ArtifactError(message)
+    if digest != sha256:
+        message = f"{path} has sha256 {digest}, its manifest says {sha256}. Delete its folder and build again"
+        raise ArtifactError(message)
+
+
+def flush(path: Path) -> None:
+    """Force the file or folder at `path` to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write `data` to `path` by a temporary file that is flushed and renamed: `path` is old or new, never half."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        flush(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_fault(error, path) from error
+
+
+def rename_folder(staged: Path, target: Path) -> bool:
+    """Rename `staged` to `target` durably; where `target` exists already, leave it and give False."""
+    for folder in {path.parent for path in staged.rglob("*")} | {staged}:
+        flush(folder)
+    try:
+        staged.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise storage_fault(error, target) from error
+    flush(target.parent)
+    return True
+
+
+def discard(folder: Path) -> None:
+    """Remove `folder` in two steps, so that a reader sees it whole or not at all."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`; the kernel frees it when its holder dies, however it dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def swap(pointer: Path, expected: str | None, new: str) -> None:
+    """Set the one-line file `pointer` from `expected` (None: absent) to `new`; the caller holds its lock.
+
+    Raises ConflictError where `pointer` holds something else.
+    """
+    found = pointer.read_text().strip() if pointer.exists() else None
+    if found != expected:
+        message = f"{pointer} says {found}, expected {expected}: somebody else published; run again"
+        raise ConflictError(message)
+    write_durably(pointer, f"{new}\n".encode())
+
+
+def storage_fault(error: OSError, path: Path) -> EnvironmentFault:
+    """Turn an OSError met at `path` into an error that says what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        free = shutil.disk_usage(path.parent if path.parent.exists() else Path("/")).free
+        return EnvironmentFault(f"disk full writing {path} ({free / 1e6:.0f} MB free); nothing was published. Free space, run again")
+    return EnvironmentFault(f"cannot write {path}: {error.strerror or error}")
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read the JSON object at `path`; raise ArtifactError where it is none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"cannot read {path}: {error}"
+        raise ArtifactError(message) from error
+    if not isinstance(value, dict):
+        message = f"{path} holds no JSON object"
+        raise ArtifactError(message)
+    return value

@@ -1,0 +1,1 @@
+"""Contracts: the tables, references, manifests and configurations that cross a border. No behaviour."""

@@ -1,0 +1,204 @@
+"""Configuration of a build and of a training run: one section per room, unknown keys are errors.
+
+A field marked `runtime` changes how fast rows are made, never which: it is in no fingerprint.
+Places (store, sets, servers, credentials) are not here; they come from the environment.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+
+class ColumnsConfig(Section):
+    """Which columns of a table hold what. An empty name means that the table has no such column."""
+
+    doc_id: str = "doc_id"
+    doc_text: str = "text"
+    doc_title: str = "title"
+    created_at: str = "created_at"
+    query_id: str = "query_id"
+    query_text: str = "text"
+    asked_at: str = "asked_at"
+    split: str = "split"
+    relevance: str = "relevance"
+    positive: str = "positive"
+    """Text of the positive, in a source of pairs."""
+
+
+class SourceConfig(Section):
+    """Where corpus, queries and qrels come from.
+
+    `path` is a folder or file, local or any URL that fsspec knows. `corpus`, `queries` and `qrels` name files
+    below it where they are not where the format usually has them; `qrels` may be several files, separated by commas.
+    """
+
+    format: Literal[
+        "parquet", "jsonl", "beir", "huggingface", "msmarco", "smart", "trec", "stackexchange", "pairs", "docstrings"
+    ]
+    path: str = ""
+    corpus: str = ""
+    queries: str = ""
+    qrels: str = ""
+    columns: ColumnsConfig = ColumnsConfig()
+    revision: str = ""
+    """Commit of a dataset read by name."""
+    split: str = "train"
+    """Split given to rows of a source that knows no splits."""
+    held_out: float = Field(0.0, ge=0, lt=1)
+    """Share of the queries, by hash of their normalised text, that become the split `test`."""
+    id_width: int = Field(0, ge=0)
+    """Pad the number at the end of a document id with zeros to this width (TREC qrels often do not)."""
+    max_bad_share: float = Field(0.001, ge=0, le=1)
+    max_bad_rows: int = Field(1000, ge=0)
+    partitions: int = Field(1, ge=1, le=9999, json_schema_extra={"runtime": True})
+    """Parts that the corpus is cut into, by hash of doc_id. Changes memory and parallel work, never a row."""
+
+
+class EncoderConfig(Section):
+    """What turns texts into vectors."""
+
+    backend: Literal["lsa", "hashing", "sentence-transformers", "precomputed", "api"] = "lsa"
+    dimensions: int = Field(256, ge=2)
+    """Width of the vectors of `lsa` and `hashing`; the other backends know their own."""
+    model: str = ""
+    """Name or folder of a model; of an API, its model name."""
+    revision: str = ""
+    query_prompt: str = ""
+    document_prompt: str = ""
+    max_length: int = Field(256, ge=1)
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    query_vectors: str = ""
+    """Parquet or .npy of precomputed query vectors."""
+    document_vectors: str = ""
+    url: str = ""
+    """Base URL of an embeddings API in the OpenAI shape."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the API key. The key itself never stands in a config."""
+    batch_size: int = Field(64, ge=1, json_schema_extra={"runtime": True})
+    shard_size: int = Field(8192, ge=1, json_schema_extra={"runtime": True})
+    """Texts in a shard; a kill loses at most one shard."""
+    device: str = Field("auto", json_schema_extra={"runtime": True})
+
+
+class DenseConfig(Section):
+    """Exact nearest neighbours by cosine of the encoder's vectors."""
+
+    backend: Literal["auto", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
+
+
+class Bm25Config(Section):
+    """Lexical search: Lucene's BM25."""
+
+    k1: float = Field(0.9, ge=0)
+    b: float = Field(0.4, ge=0, le=1)
+    stemmer: str = "english"
+    """A Snowball stemmer's name; empty for none."""
+    stopwords: str = "en"
+    """A stop word list of bm25s; empty for none."""
+
+
+class RandomConfig(Section):
+    """Documents drawn uniformly from the corpus, without replacement."""
+
+    depth: int = Field(50, ge=1)
+
+
+class RunConfig(Section):
+    """Somebody else's run: a TREC run file or a Parquet of query_id, doc_id, score."""
+
+    path: str = ""
+
+
+class MineConfig(Section):
+    """Which miners propose candidates, and how many for each query."""
+
+    miners: tuple[Literal["dense", "bm25", "random", "run"], ...] = Field(("dense",), min_length=1)
+    depth: int = Field(100, ge=1)
+    """Ranks kept for each query and miner, on top of one for each of its positives."""
+    splits: tuple[str, ...] = ()
+    """Splits whose queries get negatives; empty for all."""
+    query_block: int = Field(4096, ge=1, json_schema_extra={"runtime": True})
+    """Queries in a row of the mining matrix."""
+    dense: DenseConfig = DenseConfig()
+    bm25: Bm25Config = Bm25Config()
+    random: RandomConfig = RandomConfig()
+    run: RunConfig = RunConfig()
+
+
+class RecipeConfig(Section):
+    """Which rules choose among the candidates: a shipped recipe or a TOML file, and changes to its options."""
+
+    name: str = "perc-pos"
+    """Name of a shipped recipe, or path of a recipe file."""
+    negatives: int = Field(0, ge=0)
+    """Negatives wanted for each query; 0 takes the recipe's own number."""
+    by: str = ""
+    """Miner whose scores the rules compare; empty for the first that gives scores."""
+    options: dict[str, dict[str, str | int | float | bool]] = {}
+    """Rule name to the options that differ from the recipe's."""
+
+
+class GatesConfig(Section):
+    """What a set must satisfy before it is published."""
+
+    min_full_share: float = Field(0.5, ge=0, le=1)
+    """Smallest share of the queries with candidates that must get all the negatives wanted."""
+    query_leaks: Literal["drop", "fail"] = "drop"
+    """A query whose normalised text stands in another split too: drop it with that reason, or fail the gate."""
+    document_leaks: Literal["allow", "fail"] = "allow"
+    """A positive document shared by queries of different splits: count it, or fail the gate."""
+
+
+class PublishConfig(Section):
+    """What is handed over beside the tables."""
+
+    keep_candidates: bool = True
+    licence: str = ""
+    description: str = ""
+
+
+class BuildConfig(Section):
+    """One negative set."""
+
+    name: Slug
+    seed: int = 13
+    source: SourceConfig
+    encoder: EncoderConfig = EncoderConfig()
+    mine: MineConfig = MineConfig()
+    recipe: RecipeConfig = RecipeConfig()
+    gates: GatesConfig = GatesConfig()
+    publish: PublishConfig = PublishConfig()
+
+
+class TrainConfig(Section):
+    """How an encoder is trained on a set."""
+
+    model: str = "static"
+    """`static` (a bag of embeddings started from LSA of the corpus) or a sentence-transformers name or folder."""
+    seed: int = 13
+    split: str = "train"
+    held_out: str = "test"
+    """Split whose queries measure the encoder before and after."""
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(128, ge=2)
+    learning_rate: float = Field(0.0, ge=0)
+    """0 takes the model kind's own."""
+    temperature: float = Field(0.05, gt=0)
+    negatives: int = Field(0, ge=0)
+    """Hard negatives used for each query; 0 for all that the set has."""
+    in_batch: bool = True
+    dimensions: int = Field(256, ge=2)
+    max_length: int = Field(256, ge=1)
+    query_prompt: str = ""
+    document_prompt: str = ""
+    device: str = Field("auto", json_schema_extra={"runtime": True})
+    checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})

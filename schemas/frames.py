@@ -1,0 +1,181 @@
+"""Arrow schema of every table that is written to disk.
+
+Nothing is written in any other shape: `negset.tables.write_table` casts to the schema registered here.
+Timestamps are UTC microseconds, ids are strings, `rank` counts from 1.
+"""
+
+from typing import Final
+
+import pyarrow as pa
+
+SCHEMA_VERSION: Final = "1.0.0"
+"""Semantic version of the tables. A removed or retyped column raises the first number."""
+
+_IDS: Final = pa.string()
+_HASH: Final = pa.binary(32)
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
+_TIME: Final = pa.timestamp("us", tz="UTC")
+_SCORES: Final = pa.list_(
+    pa.field(
+        "element",
+        pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.float32(), nullable=False)]),
+        nullable=False,
+    )
+)
+_RANK_NOTE: Final = {"note": "counts from 1"}
+
+
+def _required(name: str, kind: pa.DataType, note: dict[str, str] | None = None) -> pa.Field:
+    return pa.field(name, kind, nullable=False, metadata=note)
+
+
+CORPUS: Final = pa.schema(
+    [
+        _required("doc_id", _IDS),
+        pa.field("title", pa.string()),
+        _required("text", pa.string()),
+        pa.field("created_at", _TIME),
+        pa.field("metadata", pa.string(), metadata={"note": "other source columns as canonical JSON"}),
+        _required("text_sha256", _HASH, {"note": "of the normalised title and text"}),
+    ]
+)
+QUERIES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("text", pa.string()),
+        _required("split", pa.string()),
+        pa.field("asked_at", _TIME),
+        pa.field("metadata", pa.string(), metadata={"note": "other source columns as canonical JSON"}),
+        _required("text_sha256", _HASH, {"note": "of the normalised text"}),
+    ]
+)
+QRELS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("relevance", pa.int32(), {"note": ">= 1 positive, 0 judged negative, < 0 as the source defines"}),
+        _required("split", pa.string()),
+    ]
+)
+QUARANTINE: Final = pa.schema(
+    [
+        _required("file", pa.string()),
+        pa.field("line", pa.int64(), metadata={"note": "counts from 1; null where the file has no lines"}),
+        pa.field("column", pa.string()),
+        _required("reason", pa.string()),
+        _required("sha256", pa.string(), {"note": "of the raw row, in hex"}),
+    ]
+)
+CANDIDATES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("miner", _WORD),
+        _required("rank", pa.int32(), _RANK_NOTE),
+        _required("score", pa.float32()),
+    ]
+)
+SCORED_CANDIDATES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("miner", _WORD, {"note": "first miner, in the configured order, that proposed the document"}),
+        pa.field("rank", pa.int32(), metadata=_RANK_NOTE),
+        pa.field("score", pa.float32()),
+        pa.field("positive_score", pa.float32(), metadata={"note": "lowest score among the query's positives"}),
+        _required("is_positive", pa.bool_()),
+        _required("scores", _SCORES),
+        pa.field("rejected_by", _WORD),
+        pa.field("rejected_value", pa.float32()),
+        pa.field("rejected_threshold", pa.float32()),
+        pa.field("position", pa.int32(), metadata={"note": "place among the chosen, from 1; null if not chosen"}),
+    ]
+)
+SET_QUERIES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("text", pa.string()),
+        _required("split", pa.string()),
+        pa.field("metadata", pa.string()),
+    ]
+)
+SET_DOCUMENTS: Final = pa.schema(
+    [_required("doc_id", _IDS), pa.field("title", pa.string()), _required("text", pa.string())]
+)
+SET_POSITIVES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("relevance", pa.int32()),
+        pa.field("score", pa.float32()),
+        _required("split", pa.string()),
+    ]
+)
+SET_NEGATIVES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("rank", pa.int32(), {"note": "by hardness, counts from 1"}),
+        _required("miner", _WORD),
+        pa.field("miner_rank", pa.int32(), metadata=_RANK_NOTE),
+        pa.field("score", pa.float32()),
+        pa.field("positive_score", pa.float32()),
+        _required("scores", _SCORES),
+        _required("weight", pa.float32()),
+        pa.field("sample_prob", pa.float32()),
+        _required("source", _WORD, {"note": "mined, random, generated or judged"}),
+        pa.field("positive_id", _IDS),
+        _required("split", pa.string()),
+    ]
+)
+FATES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("fate", _WORD, {"note": "kept, short or dropped"}),
+        pa.field("reason", _WORD),
+        _required("wanted", pa.int32()),
+        _required("got", pa.int32()),
+        _required("candidates", pa.int32()),
+        _required("split", pa.string()),
+    ]
+)
+SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])
+
+REGISTERED: Final[dict[str, pa.Schema]] = {
+    "corpus": CORPUS,
+    "snapshot_queries": QUERIES,
+    "qrels": QRELS,
+    "quarantine": QUARANTINE,
+    "cell": CANDIDATES,
+    "candidates": SCORED_CANDIDATES,
+    "queries": SET_QUERIES,
+    "documents": SET_DOCUMENTS,
+    "positives": SET_POSITIVES,
+    "negatives": SET_NEGATIVES,
+    "fates": FATES,
+    "shard_texts": SHARD_TEXTS,
+}
+"""Table name to schema. `ntuples` is not here: its width follows the number of negatives (`ntuples_schema`)."""
+
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "corpus": ("doc_id",),
+    "snapshot_queries": ("query_id",),
+    "qrels": ("query_id", "doc_id", "split"),
+    "quarantine": ("file", "line", "reason", "sha256"),
+    "cell": ("query_id", "miner", "rank"),
+    "candidates": ("query_id", "doc_id"),
+    "queries": ("query_id",),
+    "documents": ("doc_id",),
+    "positives": ("query_id", "doc_id"),
+    "negatives": ("query_id", "rank"),
+    "fates": ("query_id",),
+    "ntuples": (),
+    "shard_texts": ("sha256",),
+}
+"""Sort key of each table: unique, so that the order of its rows is one order."""
+
+
+def ntuples_schema(negatives: int) -> pa.Schema:
+    """Give the schema of the flat view: query, positive and `negatives` columns of texts, in that order."""
+    names = ["query", "positive", *(f"negative_{place}" for place in range(1, negatives + 1))]
+    return pa.schema([_required(name, pa.string()) for name in names])

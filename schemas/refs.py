@@ -1,0 +1,76 @@
+"""References: what tasks exchange in place of tables.
+
+A reference names an artifact of the store. `fingerprint` is where it lies (a hash of all that went in);
+`content` is a hash of the rows themselves, which later fingerprints are built from, so that a source whose
+rows were only shuffled leads to the same set.
+"""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Ref(BaseModel):
+    """Name an artifact: its kind, where it lies, what it holds, how many rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str] = ""
+    fingerprint: str
+    content: str
+    rows: int
+
+
+class SnapshotRef(Ref):
+    """Canonical corpus, queries and qrels."""
+
+    kind: ClassVar[str] = "snapshot"
+
+
+class EncoderRef(Ref):
+    """An encoder that is ready to encode: fitted, or its weights fingerprinted. `content` is its fingerprint."""
+
+    kind: ClassVar[str] = "encoder"
+
+
+class VectorsRef(Ref):
+    """One vector per distinct text of one role of a snapshot."""
+
+    kind: ClassVar[str] = "vectors"
+
+
+class StatisticsRef(Ref):
+    """Corpus-wide term statistics that lexical search needs."""
+
+    kind: ClassVar[str] = "statistics"
+
+
+class CellsRef(Ref):
+    """A batch of ledger cells of one miner."""
+
+    kind: ClassVar[str] = "cells"
+
+
+class SelectionRef(Ref):
+    """The tables of a negative set, chosen but not yet checked or published."""
+
+    kind: ClassVar[str] = "selection"
+
+
+class ReportRef(Ref):
+    """What the gates said of a selection. Exists only where all of them passed."""
+
+    kind: ClassVar[str] = "report"
+
+
+class NegativeSetRef(Ref):
+    """A published version of a negative set; `fingerprint` is its version id, `path` its folder."""
+
+    kind: ClassVar[str] = "negative_set"
+    path: str
+
+
+class CheckpointRef(Ref):
+    """A trained encoder."""
+
+    kind: ClassVar[str] = "checkpoint"

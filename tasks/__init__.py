@@ -1,0 +1,1 @@
+"""The Prefect shell, one file per room: open references, call one pure function, give a reference."""

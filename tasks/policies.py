@@ -1,0 +1,75 @@
+"""What all rooms share: the cache key, the record of a reference, the retries."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.client.schemas.objects import TaskRun
+from prefect.context import TaskRunContext
+from prefect.serializers import Serializer
+from prefect.states import State
+
+from negset.errors import TransientError
+from negset.fingerprint import canonical_json
+from negset.store import Store
+from schemas.refs import Ref
+
+P = ParamSpec("P")
+RefT = TypeVar("RefT", bound=Ref)
+
+
+class RefSerializer(Serializer[Ref]):
+    """Record a reference as plain JSON. Prefect's own serializers run pickle, or import what a record names."""
+
+    type: Literal["negset-ref"] = "negset-ref"
+
+    def dumps(self, obj: Ref) -> bytes:
+        """Write `obj` with its kind."""
+        return canonical_json({"ref": obj.kind, **obj.model_dump()}).encode()
+
+    def loads(self, blob: bytes) -> Ref:
+        """Read a reference; an unknown kind or field is an error, and Prefect then computes anew."""
+        values = json.loads(blob)
+        kinds = {ref.kind: ref for ref in Ref.__subclasses__()}
+        return kinds[values.pop("ref")].model_validate(values)
+
+
+def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Give the room's name and its `fingerprint` parameter as one hex key.
+
+    The fingerprint covers contents, options and the versions of room and rules. Prefect's own policies see neither
+    a file behind a path nor a change in an imported module.
+    """
+    return hashlib.sha256(f"{context.task.name} {parameters['fingerprint']}".encode()).hexdigest()
+
+
+def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Say whether a failure may pass by itself."""
+    return isinstance(state.result(raise_on_failure=False), TransientError)
+
+
+def room(name: str) -> Callable[[Callable[P, RefT]], Task[P, RefT]]:
+    """Make a function that takes a `fingerprint` and gives a reference into a cached, retryable task."""
+    return task(
+        name=name,
+        cache_policy=CacheKeyFnPolicy(cache_key_fn=cache_key),
+        result_serializer=RefSerializer(),
+        persist_result=True,
+        retries=3,
+        retry_delay_seconds=[2, 15, 60],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_transient,
+    )
+
+
+def through_cache(chosen: Task[P, RefT], there: bool) -> Task[P, RefT]:
+    """Give `chosen`, made to run anew unless its artifact is `there`: Prefect's record alone proves nothing."""
+    return chosen if there else chosen.with_options(refresh_cache=True)
+
+
+def is_stored(store: Store, ref: type[Ref], fingerprint: str) -> bool:
+    """Say whether the artifact that a cached reference names is in `store` and whole."""
+    return store.find(ref.kind, fingerprint) is not None
