@@ -36,9 +36,18 @@ def local_server(environment: Mapping[str, str]) -> Iterator[str]:
 
     The URL answers at once: a request that comes before the server is ready waits in the socket's queue.
     """
-    settings = {**environment, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    settings = {
+        **environment,
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+    }
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.local_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=settings
+        [sys.executable, "-m", "flows.local_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=settings,
     )
     if process.stdin is None or process.stdout is None:
         message = "the local Prefect server has no pipe"

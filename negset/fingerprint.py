@@ -78,7 +78,7 @@ def _column_bytes(column: pl.Series) -> Iterable[bytes]:
             array = part.to_arrow().cast(pa.large_binary() if part.dtype == pl.Binary else pa.large_string())
             filled = array.fill_null(b"" if part.dtype == pl.Binary else "")
             lengths = pl.from_arrow(pa.compute.binary_length(filled))
-            yield lengths.to_numpy().astype("<i8").tobytes()  # type: ignore[union-attr]
+            yield lengths.to_numpy().astype("<i8").tobytes()
             yield b"".join(filled.cast(pa.large_binary()).to_pylist())
         else:
             yield canonical_json(part.to_list() if part.dtype.is_nested() else _numbers(part)).encode()

@@ -103,14 +103,25 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def commit(
-        self, ref: type[RefT], fingerprint: str, content: str, rows: int, staged: Path, facts: dict[str, object] | None = None
+        self,
+        ref: type[RefT],
+        fingerprint: str,
+        content: str,
+        rows: int,
+        staged: Path,
+        facts: dict[str, object] | None = None,
     ) -> RefT:
         """Turn the `staged` folder into the artifact that a `ref` of this `fingerprint` names.
 
         A damaged artifact under the same name (a file cut or missing) is replaced.
         """
         manifest = ArtifactManifest(
-            kind=ref.kind, fingerprint=fingerprint, content=content, rows=rows, files=stored_files(staged), facts=facts or {}
+            kind=ref.kind,
+            fingerprint=fingerprint,
+            content=content,
+            rows=rows,
+            files=stored_files(staged),
+            facts=facts or {},
         )
         write_durably(staged / MANIFEST, canonical_json(manifest.model_dump()).encode())
         target = self.folder(ref.kind, fingerprint)
@@ -230,7 +241,9 @@ def storage_fault(error: OSError, path: Path) -> EnvironmentFault:
     """Turn an OSError met at `path` into an error that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(path.parent if path.parent.exists() else Path("/")).free
-        return EnvironmentFault(f"disk full writing {path} ({free / 1e6:.0f} MB free); nothing was published. Free space, run again")
+        return EnvironmentFault(
+            f"disk full writing {path} ({free / 1e6:.0f} MB free); nothing was published. Free space, run again"
+        )
     return EnvironmentFault(f"cannot write {path}: {error.strerror or error}")
 
 

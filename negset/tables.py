@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from negset.errors import ArtifactError, ContractError, MissingColumnsError
@@ -52,13 +51,12 @@ def to_arrow(frame: pl.DataFrame, table: str, schema: pa.Schema) -> pa.Table:
     if key:
         ordered = ordered.sort(key)
         _check_key(ordered, table, key)
-    arrow = ordered.rechunk().to_arrow().cast(schema).combine_chunks()
     for field in schema:
-        if not field.nullable and arrow.column(field.name).null_count:
-            rows = pc.indices_nonzero(pc.is_null(arrow.column(field.name)))[:5].to_pylist()
+        if not field.nullable and ordered.get_column(field.name).null_count():
+            rows = ordered.get_column(field.name).is_null().arg_true().head(5).to_list()
             message = f"table {table!r} has nulls in {field.name!r}, which may hold none (first rows: {rows})"
             raise ContractError(message)
-    return arrow
+    return ordered.rechunk().to_arrow().cast(schema).combine_chunks()
 
 
 def _check_key(frame: pl.DataFrame, table: str, key: Sequence[str]) -> None:

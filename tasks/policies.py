@@ -7,10 +7,9 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.serializers import Serializer
-from prefect.states import State
 
 from negset.errors import TransientError
 from negset.fingerprint import canonical_json

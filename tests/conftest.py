@@ -15,9 +15,14 @@ os.environ |= {
     "HF_DATASETS_OFFLINE": "1",
 }
 
+import hypothesis
 import pytest
 
 from negset.store import Store
+
+# The first example of a test pays for imports and caches; a deadline would make the suite depend on the machine.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,63 @@
+"""A wrong configuration is one clear line."""
+
+import pytest
+
+from negset.configuration import load_build_config, load_train_config
+from negset.errors import ConfigError
+
+_TOML = 'name = "small"\n[source]\nformat = "beir"\npath = "corpus"\n'
+
+
+def _written(tmp_path, text):
+    path = tmp_path / "build.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_relative_source_lies_beside_its_config(tmp_path):
+    config = load_build_config(_written(tmp_path, _TOML))
+    assert config.source.path == str(tmp_path / "corpus")
+    assert config.mine.depth == 100
+
+
+def test_overrides_are_toml_values(tmp_path):
+    path = _written(tmp_path, _TOML)
+    config = load_build_config(
+        path,
+        ["mine.depth=7", "recipe.name=naive", 'mine.miners=["bm25"]', "recipe.options.percent_of_positive.share=0.9"],
+    )
+    assert config.mine.depth == 7
+    assert config.mine.miners == ("bm25",)
+    assert config.recipe.name == "naive"
+    assert config.recipe.options == {"percent_of_positive": {"share": 0.9}}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (_TOML + "[mine]\ndepht = 5\n", r"unknown key 'mine\.depht' \(did you mean 'depth'\?\)"),
+        (_TOML + "[mine]\ndepth = 0\n", r"mine\.depth = 0: input should be greater than or equal to 1"),
+        (_TOML.replace("small", "Not A Slug"), r"name = 'Not A Slug'"),
+        ("[source]\nformat = 'beir'\n", "key 'name' is missing"),
+        (_TOML + "[mine\n", "is not TOML"),
+        (_TOML + "[source]\n", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_names_the_key(tmp_path, text, says):
+    with pytest.raises(ConfigError, match=says):
+        load_build_config(_written(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
+        load_build_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("item", "says"), [("mine.depth", "section.key=value"), ("name.x=1", "'name' is a value")])
+def test_a_wrong_override_is_named(tmp_path, item, says):
+    with pytest.raises(ConfigError, match=says):
+        load_build_config(_written(tmp_path, _TOML), [item])
+
+
+def test_training_needs_no_file():
+    assert load_train_config(None, ["epochs=2"]).epochs == 2
