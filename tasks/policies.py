@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
-from prefect.serializers import Serializer
+from prefect.serializers import D, Serializer
 
 from negset.errors import TransientError
 from negset.fingerprint import canonical_json
@@ -20,20 +20,23 @@ P = ParamSpec("P")
 RefT = TypeVar("RefT", bound=Ref)
 
 
-class RefSerializer(Serializer[Ref]):
+class RefSerializer(Serializer[D]):
     """Record a reference as plain JSON. Prefect's own serializers run pickle, or import what a record names."""
 
     type: Literal["negset-ref"] = "negset-ref"
 
-    def dumps(self, obj: Ref) -> bytes:
-        """Write `obj` with its kind."""
+    def dumps(self, obj: D) -> bytes:
+        """Write `obj` with its kind; anything but a reference is a defect of the room."""
+        if not isinstance(obj, Ref):
+            message = f"a room gives a reference, not a {type(obj).__name__}"
+            raise TypeError(message)
         return canonical_json({"ref": obj.kind, **obj.model_dump()}).encode()
 
-    def loads(self, blob: bytes) -> Ref:
+    def loads(self, blob: bytes) -> D:
         """Read a reference; an unknown kind or field is an error, and Prefect then computes anew."""
         values = json.loads(blob)
         kinds = {ref.kind: ref for ref in Ref.__subclasses__()}
-        return kinds[values.pop("ref")].model_validate(values)
+        return cast("D", kinds[values.pop("ref")].model_validate(values))
 
 
 def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
