@@ -17,7 +17,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-
 class ColumnsConfig(Section):
     """Which columns of a table hold what. An empty name means that the table has no such column."""
 
@@ -42,7 +41,16 @@ class SourceConfig(Section):
     """
 
     format: Literal[
-        "parquet", "jsonl", "beir", "huggingface", "msmarco", "smart", "trec", "stackexchange", "pairs", "docstrings"
+        "parquet",
+        "jsonl",
+        "beir",
+        "huggingface",
+        "msmarco",
+        "smart",
+        "trec",
+        "stackexchange",
+        "pairs",
+        "docstrings",
     ]
     path: str = ""
     corpus: str = ""
@@ -188,10 +196,11 @@ class TrainConfig(Section):
     split: str = "train"
     held_out: str = "test"
     """Split whose queries measure the encoder before and after."""
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(0, ge=0)
+    """Times each query is trained on; 0 takes the model kind's own (static 5, others 1)."""
     batch_size: int = Field(128, ge=2)
     learning_rate: float = Field(0.0, ge=0)
-    """0 takes the model kind's own."""
+    """Peak learning rate; 0 takes the model kind's own (static 3e-3, others 2e-5)."""
     temperature: float = Field(0.05, gt=0)
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""

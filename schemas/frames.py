@@ -72,7 +72,7 @@ CANDIDATES: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("miner", _WORD),
         _required("rank", pa.int32(), _RANK_NOTE),
-        _required("score", pa.float32()),
+        _required("score", pa.float64(), {"note": "canonical; float32 would tie BM25 scores that differ"}),
     ]
 )
 SCORED_CANDIDATES: Final = pa.schema(

@@ -45,6 +45,18 @@ class StatisticsRef(Ref):
     kind: ClassVar[str] = "statistics"
 
 
+class DuplicatesRef(Ref):
+    """Which documents of a snapshot are near-duplicates of each other."""
+
+    kind: ClassVar[str] = "duplicates"
+
+
+class CellRef(Ref):
+    """One cell of the ledger: what one miner proposes for a block of queries in one corpus partition."""
+
+    kind: ClassVar[str] = "cell"
+
+
 class CellsRef(Ref):
     """A batch of ledger cells of one miner."""
 
@@ -74,3 +86,25 @@ class CheckpointRef(Ref):
     """A trained encoder."""
 
     kind: ClassVar[str] = "checkpoint"
+
+
+class MiningRefs(BaseModel):
+    """Everything that the miners of one build read. What a configured miner does not need is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    snapshot: SnapshotRef
+    encoder: EncoderRef | None = None
+    query_vectors: VectorsRef | None = None
+    document_vectors: VectorsRef | None = None
+    statistics: StatisticsRef | None = None
+
+
+class LedgerRefs(BaseModel):
+    """Everything that a selection reads: what was mined, from what, and which documents are near-duplicates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mining: MiningRefs
+    cells: dict[str, CellsRef]
+    duplicates: DuplicatesRef | None = None

@@ -3,12 +3,12 @@
 This is the only module that imports Great Expectations, which takes seconds: import it when a set is validated.
 """
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import great_expectations as gx
+from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
 from great_expectations.expectations.core.expect_table_row_count_to_be_between import ExpectTableRowCountToBeBetween
@@ -17,13 +17,14 @@ from great_expectations.expectations.expectation import Expectation as EngineExp
 from great_expectations.expectations.metadata_types import FailureSeverity
 
 from negset.errors import ValidationFailed, listed
-from negset.publishing.assembly import SnapshotTables
+from negset.fingerprint import file_digest
+from negset.publishing.publish import REPORT
 from negset.publishing.scalar_view import build_view
+from negset.snapshot import Snapshot
 from negset.store import write_durably
 from schemas.expectations import KEYS, CheckResult, Expectation, GateReport
 from schemas.manifest import Plain
 
-REPORT = "validation.json"
 DOCS = "data_docs"
 
 _ROWS_SHOWN = 20
@@ -32,16 +33,25 @@ _ROWS_IN_MESSAGE = 3
 
 
 def check_set(
-    folder: Path, candidates: Path, snapshot: SnapshotTables, expectations: Sequence[Expectation], out: Path
+    folder: Path,
+    selection: Path,
+    snapshot: Snapshot,
+    expectations: Sequence[Expectation],
+    out: Path,
+    splits: Sequence[str] = (),
 ) -> GateReport:
     """Hold the set staged in `folder` to `expectations`; write validation.json and Data Docs into `out`.
 
-    `candidates` is the selection's table of them. Raises ValidationFailed, after writing, naming checks and rows.
+    The folder `selection` has the candidates; queries of `splits` (empty: all) were asked for negatives.
+    Raises ValidationFailed, after writing, naming checks and rows.
     """
+    paths = sorted((folder / "data").rglob("*.parquet"))
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     with tempfile.TemporaryDirectory(prefix="negset-gates-") as work:
         view = Path(work) / "view.sqlite"
-        build_view(folder, candidates, snapshot, view)
+        build_view(folder, selection, snapshot, view, splits)
         report = run_gates(view, expectations, out / DOCS)
+    report = report.model_copy(update={"files": files})
     write_durably(out / REPORT, f"{report.model_dump_json(indent=2)}\n".encode())
     require_passed(report)
     return report
@@ -84,7 +94,7 @@ def run_gates(view: Path, expectations: Sequence[Expectation], docs: Path | None
                 "partial_unexpected_count": _ROWS_SHOWN,
             }
         )
-        checks += read_results(wanted, run.to_json_dict()["results"])
+        checks += read_results(wanted, run.to_json_dict()["results"])  # type: ignore[no-untyped-call]
     if docs is not None:
         context.build_data_docs(site_names=["local"])
         _lighten(docs)
@@ -138,7 +148,7 @@ def _check_result(expectation: Expectation, found: Mapping[str, object] | None) 
         table=expectation.table,
         severity=expectation.severity,
         passed=found is not None and not error and bool(found["success"]),
-        unexpected=0 if expectation.kind == "row_count" else int(unexpected),
+        unexpected=0 if expectation.kind == "row_count" else int(str(unexpected)),
         rows=tuple({key: _plain(row.get(key)) for key in keys} for row in rows[:_ROWS_SHOWN]),
         error=error,
     )
@@ -165,15 +175,15 @@ def _failure(check: CheckResult) -> str:
     return f"{check.name}: {check.description}; {check.unexpected} {check.table} rows do not{where}"
 
 
-def _site(docs: Path) -> dict[str, object]:
+def _site(docs: Path) -> DataDocsSiteConfigTypedDict:
     return {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
         "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
-        "show_how_to_buttons": False,
     }
 
 
 def _lighten(docs: Path) -> None:
-    """Remove the walkthrough's pictures, three of the four megabytes of Data Docs."""
-    shutil.rmtree(docs / "static" / "images", ignore_errors=True)
+    """Remove the walkthrough's animations, three of the four megabytes of Data Docs."""
+    for picture in docs.rglob("*.gif"):
+        picture.unlink()

@@ -28,3 +28,7 @@ class Place(BaseSettings):
     def runs_folder(self) -> Path:
         """Give the folder of training runs."""
         return (self.runs or self.home / "runs").absolute()
+
+    def failures_folder(self) -> Path:
+        """Give the folder that keeps the reports of sets that did not pass."""
+        return (self.home / "failed").absolute()

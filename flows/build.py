@@ -1,0 +1,131 @@
+"""Build a negative set: ingest, encode, mine, select, validate, publish."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow
+
+from negset import building
+from negset.configuration import load_build_config
+from negset.mining.duplicates import duplicates_fingerprint
+from negset.mining.selection_inputs import needs_near_groups
+from negset.mining.statistics import statistics_fingerprint
+from negset.snapshot import open_snapshot
+from negset.sources.reading import source_fingerprint
+from negset.store import Store
+from negset.vectors import find_vectors, vectors_fingerprint
+from schemas.config import BuildConfig
+from schemas.refs import (
+    CellsRef,
+    DuplicatesRef,
+    EncoderRef,
+    LedgerRefs,
+    MiningRefs,
+    NegativeSetRef,
+    ReportRef,
+    SelectionRef,
+    SnapshotRef,
+    StatisticsRef,
+    VectorsRef,
+)
+from tasks.embed import embed, prepare
+from tasks.ingest import ingest
+from tasks.mine import count_terms, group_duplicates, mine
+from tasks.place import Place
+from tasks.policies import is_stored, through_cache
+from tasks.publish import is_published, publish
+from tasks.select import select
+from tasks.validate import validate
+
+_log = logging.getLogger("negset.build")
+
+
+@flow(name="build")
+def build(config: BuildConfig) -> NegativeSetRef:
+    """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
+    building.bind(config)
+    store = Place().open_store()
+    snapshot = _ingested(config, store)
+    refs = _mined(config, _materials(config, snapshot, store), store)
+    selected = _selected(config, refs, store)
+    report = _validated(config, selected, snapshot, store)
+    return _published(config, refs, selected, report, store)
+
+
+@flow(name="build-from-file")
+def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
+    """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
+    return build(load_build_config(Path(config), overrides or []))
+
+
+def _ingested(config: BuildConfig, store: Store) -> SnapshotRef:
+    key = source_fingerprint(config.source)
+    return through_cache(ingest, is_stored(store, SnapshotRef, key))(config.source, fingerprint=key)
+
+
+def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> MiningRefs:
+    """Prepare what the configured miners need, and nothing else."""
+    refs = MiningRefs(snapshot=snapshot)
+    if "dense" in config.mine.miners:
+        prepared = _prepared(config, snapshot, store)
+        refs = MiningRefs(
+            snapshot=snapshot,
+            encoder=prepared,
+            query_vectors=_embedded(config, prepared, snapshot, "query", store),
+            document_vectors=_embedded(config, prepared, snapshot, "document", store),
+        )
+    if "bm25" in config.mine.miners:
+        refs = refs.model_copy(update={"statistics": _counted(config, snapshot, store)})
+    return refs
+
+
+def _prepared(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+    key = building.encoder_of(config, snapshot)
+    return through_cache(prepare, is_stored(store, EncoderRef, key))(config.encoder, snapshot, fingerprint=key)
+
+
+def _embedded(
+    config: BuildConfig, prepared: EncoderRef, snapshot: SnapshotRef, role: Literal["query", "document"], store: Store
+) -> VectorsRef:
+    key = vectors_fingerprint(prepared, snapshot.content, role)
+    there = find_vectors(store, key) is not None
+    return through_cache(embed, there)(config.encoder, prepared, snapshot, role, fingerprint=key)
+
+
+def _counted(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> StatisticsRef:
+    key = statistics_fingerprint(config.mine.bm25, open_snapshot(store, snapshot))
+    return through_cache(count_terms, is_stored(store, StatisticsRef, key))(config.mine.bm25, snapshot, fingerprint=key)
+
+
+def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:
+    cells: dict[str, CellsRef] = {}
+    for miner in config.mine.miners:
+        key = building.cells_key(config, refs, miner, store)
+        cells[miner] = through_cache(mine, is_stored(store, CellsRef, key))(config, refs, miner, fingerprint=key)
+    duplicates = _grouped(refs.snapshot, store) if needs_near_groups(building.bind(config)) else None
+    return LedgerRefs(mining=refs, cells=cells, duplicates=duplicates)
+
+
+def _grouped(snapshot: SnapshotRef, store: Store) -> DuplicatesRef:
+    key = duplicates_fingerprint(snapshot.content)
+    return through_cache(group_duplicates, is_stored(store, DuplicatesRef, key))(snapshot, fingerprint=key)
+
+
+def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionRef:
+    key = building.selection_key(config, refs)
+    return through_cache(select, is_stored(store, SelectionRef, key))(config, refs, fingerprint=key)
+
+
+def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
+    key = building.report_key(config, selected)
+    return through_cache(validate, is_stored(store, ReportRef, key))(config, selected, snapshot, fingerprint=key)
+
+
+def _published(
+    config: BuildConfig, refs: LedgerRefs, selected: SelectionRef, report: ReportRef, store: Store
+) -> NegativeSetRef:
+    facts = building.describe(config, refs, store)
+    key = building.publication_key(config, selected, report, facts)
+    there = is_published(store, Place(), config.name, key)
+    return through_cache(publish, there)(facts, selected, report, refs.mining.snapshot, fingerprint=key)

@@ -1,0 +1,193 @@
+"""The rooms of a build, as functions of references: what each is keyed by, reads and commits.
+
+Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from negset.encoders.encoder import encoder_fingerprint
+from negset.errors import ArtifactError
+from negset.fingerprint import fingerprint, identity
+from negset.mining import cells as mining_cells
+from negset.mining import ledger, recipe, selection, selection_inputs
+from negset.mining.duplicates import open_duplicates
+from negset.mining.miner import MiningInputs, encodable_texts, find_miner
+from negset.mining.selection_files import write_selection
+from negset.mining.statistics import open_statistics
+from negset.progress import Progress, no_progress
+from negset.publishing.assembly import assemble_set
+from negset.publishing.manifest import config_identity, recipe_identity, score_limits
+from negset.snapshot import Snapshot, open_snapshot
+from negset.store import Store
+from negset.vectors import open_vectors
+from schemas.config import BuildConfig
+from schemas.expectations import Expectation, set_expectations
+from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
+from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef
+
+SELECT_VERSION: Final = 1
+VALIDATE_VERSION: Final = 1
+PUBLISH_VERSION: Final = 1
+"""Raised when the room gives other rows, checks or papers for the same input."""
+
+UNPUBLISHED: Final = "unpublished"
+"""Folder of a selection whose candidates are kept for the gates and the page alone."""
+
+
+def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
+    """Give ids and texts of the queries or documents of `snapshot`, sorted by id."""
+    if role == "query":
+        queries = snapshot.queries()
+        return queries["query_id"].to_list(), queries["text"].to_list()
+    documents = snapshot.documents()
+    return documents["doc_id"].to_list(), encodable_texts(documents).to_list()
+
+
+def bind(config: BuildConfig) -> recipe.BoundRecipe:
+    """Read the recipe of `config` and check it against its rules and miners, before any room runs."""
+    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+
+
+def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
+    """Open what the miners of `config` read; without vectors it is enough to list cells."""
+    queries, documents = refs.query_vectors, refs.document_vectors
+    return MiningInputs(
+        snapshot=open_snapshot(store, refs.snapshot),
+        config=config.mine,
+        seed=config.seed,
+        encoder_content=refs.encoder.content if refs.encoder else "",
+        query_vectors=open_vectors(store, queries) if queries and with_vectors else None,
+        document_vectors=open_vectors(store, documents) if documents and with_vectors else None,
+        statistics=open_statistics(store, refs.statistics) if refs.statistics else None,
+    )
+
+
+def cells_key(config: BuildConfig, refs: MiningRefs, miner: str, store: Store) -> str:
+    """Name the cells of `miner`."""
+    return mining_cells.cells_fingerprint(open_inputs(config, refs, store, with_vectors=False), miner)
+
+
+def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
+    """Name the selection that `config` makes from what was mined. No partition, block or path is in it."""
+    return fingerprint(
+        "selection",
+        SELECT_VERSION,
+        refs.mining.snapshot.content,
+        {miner: cells.content for miner, cells in refs.cells.items()},
+        list(config.mine.miners),
+        list(config.mine.splits),
+        refs.duplicates.content if refs.duplicates else "",
+        recipe.recipe_fingerprint(bind(config)),
+        config.gates.query_leaks,
+        config.publish.keep_candidates,
+    )
+
+
+def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
+    """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
+    inputs, bound = open_inputs(config, refs.mining, store), bind(config)
+    groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
+    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    known = selection_inputs.open_selection_inputs(
+        inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
+    )
+    keep, key = config.publish.keep_candidates, selection_key(config, refs)
+    with store.staging() as staged:
+        chosen = staged if keep else staged / UNPUBLISHED
+        totals = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep)
+        return store.commit(SelectionRef, key, key, totals.negatives, staged, {"counts": counts.model_dump()})
+
+
+def selection_folder(folder: Path) -> Path:
+    """Give the folder with all scored candidates: that of the set's own tables, unless it does not publish them."""
+    hidden = folder / UNPUBLISHED
+    return hidden if hidden.is_dir() else folder
+
+
+def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
+    """Give what was counted when the selection of `ref` was assembled."""
+    return SetCounts.model_validate(store.manifest(ref.kind, ref.fingerprint).facts["counts"])
+
+
+def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
+    """Give all that the set of `config` must satisfy, the thresholds of its recipe among it."""
+    return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)))
+
+
+def report_key(config: BuildConfig, selected: SelectionRef) -> str:
+    """Name the verdict of the gates on a selection."""
+    return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
+
+
+def publication_key(config: BuildConfig, selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
+    """Name the version that is published from a selection."""
+    return fingerprint("publication", PUBLISH_VERSION, selected.content, report.content, facts)
+
+
+def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
+    """Say what the set of `config` is made from, by content: no path, no time, no machine."""
+    bound = bind(config)
+    snapshot = refs.mining.snapshot
+    return SetFacts(
+        dataset=config.name,
+        licence=config.publish.licence,
+        description=config.publish.description,
+        builder=Builder(
+            package="negset",
+            version=version("negset"),
+            rooms={"select": SELECT_VERSION, "cells": mining_cells.VERSION, "publish": PUBLISH_VERSION},
+            rules={step.rule.name: step.rule.version for step in bound.rules},
+        ),
+        config=config_identity(config),
+        source=_source_identity(config, snapshot, store),
+        encoder=_encoder_identity(config, refs.mining.encoder, store),
+        miners={miner: _miner_identity(config, miner) for miner in config.mine.miners},
+        recipe=recipe_identity(bound, config.seed),
+    )
+
+
+def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
+    opened = open_snapshot(store, ref)
+    facts = opened.facts.model_dump(exclude={"partitions", "splits", "notes", "missing_documents", "missing_queries"})
+    reasons = opened.quarantine()["reason"].value_counts().sort("reason")
+    return SourceIdentity(
+        format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())
+    )
+
+
+def _encoder_identity(config: BuildConfig, ref: EncoderRef | None, store: Store) -> EncoderIdentity | None:
+    if ref is None:
+        return None
+    facts = store.manifest(ref.kind, ref.fingerprint).facts.get("identity")
+    plain = facts if isinstance(facts, dict) else {}
+    return EncoderIdentity(
+        backend=config.encoder.backend,
+        fingerprint=ref.content,
+        facts={name: value for name, value in plain.items() if isinstance(value, str | int | float | bool)},
+    )
+
+
+def _miner_identity(config: BuildConfig, miner: str) -> dict[str, str | int | float | bool | None]:
+    options = identity(getattr(config.mine, miner))
+    plain = {name: value for name, value in options.items() if isinstance(value, str | int | float | bool)}
+    plain.pop("path", None)
+    return {"version": find_miner(miner).VERSION, **plain}
+
+
+def encoder_of(config: BuildConfig, snapshot: SnapshotRef) -> str:
+    """Name the encoder that `config` prepares for the snapshot."""
+    return encoder_fingerprint(config.encoder, snapshot.content)
+
+
+def require_current(store: Store, snapshot_content: str) -> SnapshotRef:
+    """Find the snapshot with this content in `store`; raise ArtifactError saying how to get it back."""
+    folder = store.root / SnapshotRef.kind
+    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
+        found = store.find(SnapshotRef.kind, place.name)
+        if found is not None and found.content == snapshot_content:
+            return SnapshotRef(fingerprint=place.name, content=found.content, rows=found.rows)
+    message = f"the set's corpus (content {snapshot_content[:16]}) is not in {store.root}; build the set there again"
+    raise ArtifactError(message)

@@ -1,0 +1,102 @@
+"""Load and run sentence-transformers models. Imports torch: reached only through `model_folder`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from transformers.utils import logging as transformers_logging
+
+from negset.encoders.encoder import Encoder, Role
+from negset.encoders.tokens import normalise_rows
+from negset.errors import ConfigError, InputError
+from schemas.config import EncoderConfig
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """Encode by a sentence-transformers model.
+
+    An empty prompt leaves the choice to the model, which may bring its own for each role.
+    The library sorts the texts by length for batching and restores their order.
+    """
+
+    fingerprint: str
+    dimensions: int
+    model: SentenceTransformer
+    prompts: dict[Role, str]
+    batch_size: int
+
+    def encode(self, texts: Sequence[str], ids: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Encode `texts` as `role`; `ids` change nothing."""
+        if not texts:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        encode = self.model.encode_query if role == "query" else self.model.encode_document
+        vectors_ND = encode(
+            list(texts),
+            prompt=self.prompts[role] or None,
+            batch_size=self.batch_size,
+            show_progress_bar=False,
+            convert_to_tensor=True,
+        )
+        return normalise_rows(vectors_ND.to(device="cpu", dtype=torch.float32).numpy())
+
+
+def load_sentence_encoder(folder: Path, config: EncoderConfig, fingerprint: str) -> Encoder:
+    """Load the model in `folder` with the length, dtype and device of `config`; nothing is fetched.
+
+    Texts are cut at `config.max_length` tokens or the model's own limit, whichever is less; a static embedding
+    model has none and is never cut.
+    """
+    model = _load_quietly(folder, choose_device(config.device))
+    model = model.to(DTYPES[config.dtype]).eval()
+    longest = model.max_seq_length
+    if longest is None or config.max_length < longest < float("inf"):
+        model.max_seq_length = config.max_length
+    dimensions = model.get_embedding_dimension()
+    if dimensions is None:
+        message = f"the model in {folder} does not say how wide its vectors are"
+        raise InputError(message)
+    return SentenceEncoder(
+        fingerprint=fingerprint,
+        dimensions=int(dimensions),
+        model=model,
+        prompts={"query": config.query_prompt, "document": config.document_prompt},
+        batch_size=config.batch_size,
+    )
+
+
+def _load_quietly(folder: Path, device: str) -> SentenceTransformer:
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        message = f"cannot load the model in {folder}: {error}"
+        raise InputError(message) from error
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def choose_device(device: str) -> str:
+    """Give the torch device for `device`, where `auto` is the first GPU if there is one."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        message = f"encoder.device {device!r} cannot be used here: {str(error).splitlines()[0]}"
+        raise ConfigError(message) from error
+    return device

@@ -1,0 +1,70 @@
+"""Lots drawn from identities: the same query, document, rule and seed draw the same number anywhere."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from negset.mining.rules import place, survives
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def id_keys(ids: Iterable[str]) -> NDArray[np.uint64]:
+    """Hash each of `ids` to 64 bits."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread each of `values` over 64 bits: a bijection (the finaliser of splitmix64, Steele et al. 2014)."""
+    mixed = values + _STEP
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def chance(seed: int, rule: str) -> pl.Expr:
+    """Give each candidate a uniform number in (0, 1) that depends on its ids, `seed` and `rule` alone."""
+    salt = id_keys([f"{seed}:{rule}"])
+
+    def draw(keys: Sequence[pl.Series]) -> pl.Series:
+        queries, documents = (series.to_numpy() for series in keys)
+        bits = mix(mix(mix(queries ^ salt) + documents))
+        return pl.Series(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53, dtype=pl.Float64)
+
+    return pl.map_batches(["query_key", "doc_key"], draw, return_dtype=pl.Float64)
+
+
+def gumbel(uniform: pl.Expr) -> pl.Expr:
+    """Turn `uniform` numbers in (0, 1) into Gumbel noise."""
+    return -((-(uniform.log())).log())
+
+
+def choose(
+    candidates: pl.LazyFrame,
+    first: pl.Expr,
+    k: pl.Expr | int,
+    probability: pl.Expr,
+    *,
+    among: pl.Expr | None = None,
+    pool: pl.Expr | None = None,
+) -> pl.LazyFrame:
+    """Fill `position` (by hardness) and `sample_prob` of the `k` survivors of each query with the least `first`.
+
+    Only rows `among` are eligible. With `pool`, each of its values is a pool of its own with its own `k`.
+    """
+    # Each in a column of its own, since polars computes a window inside a window wrongly.
+    eligible = survives() if among is None else survives() & among
+    inner = {"_eligible": eligible, "_pool": pl.lit(0) if pool is None else pool, "_first": first, "_k": k}
+    turn = pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(
+        "query", "_eligible", "_pool", order_by=["_first", "doc"], nulls_last=True
+    )
+    return (
+        candidates.with_columns(**inner, sample_prob=probability.cast(pl.Float64))
+        .with_columns(_drawn=pl.col("_eligible") & (turn <= pl.col("_k")))
+        .with_columns(position=place(pl.col("_drawn")), sample_prob=pl.when("_drawn").then("sample_prob"))
+        .drop(*inner, "_drawn")
+    )

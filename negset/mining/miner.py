@@ -1,0 +1,97 @@
+"""What every miner is given and gives, and how one is found by its name.
+
+A miner is a file of `negset/mining/miners` with `VERSION`, its author's word that what it computes has not
+changed, `identity(inputs)`, all but the texts that its hits depend on, and `open_miner(inputs)`. It is imported
+when it is used, since its libraries take time to load. What it computes for a pair of texts is the same
+whatever stands beside them; that is what lets cells be mined apart and merged.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import polars as pl
+
+from negset.search import Floats, Hits, Rows
+from schemas.config import MineConfig
+
+if TYPE_CHECKING:
+    from negset.mining.statistics import Statistics
+    from negset.snapshot import Snapshot
+    from negset.vectors import Vectors
+
+FILES: Final = {"dense": "dense", "bm25": "bm25", "random": "random_documents", "run": "run"}
+"""Name in a configuration to file: `random` is the name of a module of Python's own."""
+
+
+@dataclass(frozen=True)
+class MiningInputs:
+    """All that the miners of one build read. What a configured miner does not need may be left out."""
+
+    snapshot: "Snapshot"
+    config: MineConfig
+    seed: int
+    encoder_content: str = ""
+    query_vectors: "Vectors | None" = None
+    document_vectors: "Vectors | None" = None
+    statistics: "Statistics | None" = None
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Consecutive queries; `rows` are their rows among all queries, `depths` how many documents each wants."""
+
+    rows: Rows
+    query_id: pl.Series
+    text: pl.Series
+    depths: Rows
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents of one partition, sorted by id; `rows` are their rows among all documents."""
+
+    doc_id: pl.Series
+    text: pl.Series
+    rows: Rows
+
+
+Search = Callable[[Queries], Hits]
+"""Give the hits of a block among the documents of one partition; rows count within block and partition."""
+
+ScorePairs = Callable[[Queries, Documents, Rows, Rows], Floats]
+"""Give the canonical score of each pair of rows of queries and documents; NaN where the miner has none."""
+
+
+@dataclass(frozen=True)
+class OpenMiner:
+    """A miner that is ready to search. `score_pairs` is None where a pair by itself has no score."""
+
+    open_partition: Callable[[Documents], Search]
+    score_pairs: ScorePairs | None
+
+
+class MinerModule(Protocol):
+    """What a miner's file offers."""
+
+    VERSION: int
+
+    def identity(self, inputs: MiningInputs) -> object:
+        """Give all that the hits depend on beside the texts, the ids and the depths."""
+
+    def open_miner(self, inputs: MiningInputs) -> OpenMiner:
+        """Read what the miner needs once."""
+
+
+def find_miner(name: str) -> MinerModule:
+    """Import the miner `name` of a configuration."""
+    return cast("MinerModule", importlib.import_module(f"negset.mining.miners.{FILES[name]}"))
+
+
+def encodable_texts(documents: pl.DataFrame) -> pl.Series:
+    """Join title and text of each row as `negset.text.document_text` does."""
+    title, text = pl.col("title").fill_null(""), pl.col("text")
+    both = (title != "") & (text != "")
+    joined = pl.when(both).then(title + "\n" + text).otherwise(title + text)
+    return documents.select(joined.alias("text")).get_column("text")

@@ -1,0 +1,1 @@
+"""Rules that choose among the survivors: one file each, named as the rule."""

@@ -1,0 +1,106 @@
+"""What selecting knows beside the candidates: which queries ask for negatives, ids, and near-duplicates."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from negset.errors import ConfigError, ContractError, hint
+from negset.mining.draws import id_keys
+from negset.mining.positives import doc_ids, known_positives, labelled_positives
+from negset.mining.recipe import BoundRecipe
+
+if TYPE_CHECKING:
+    from negset.snapshot import Snapshot
+
+_HELD_OUT: Final = {"test": 0, "dev": 1, "val": 1, "valid": 1, "validation": 1, "train": 3}
+_OTHER_SPLIT: Final = 2
+
+
+@dataclass(frozen=True)
+class SelectionInputs:
+    """What selecting knows beside the candidates. Arrays go by the rows of the snapshot's queries and documents."""
+
+    queries: pl.DataFrame
+    """query, query_id, split, `asked` (a mined split) and `reason` to drop it at once, if any."""
+    query_keys: NDArray[np.uint64]
+    doc_ids: pl.Series
+    doc_keys: NDArray[np.uint64]
+    near_group: NDArray[np.uint32] | None
+    near_positives: NDArray[np.uint64]
+    """Sorted pairs of a query and the near-duplicate group of one of its known positives, packed."""
+
+
+def needs_near_groups(recipe: BoundRecipe) -> bool:
+    """Tell whether `recipe` asks which documents are near-duplicates."""
+    return recipe.reads("near_group") or recipe.reads("near_positive")
+
+
+def query_leaks(queries: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of `queries` whose normalised text stands in a split that is held out more than theirs.
+
+    The order is test, dev or validation, other splits by name, train. Needs split and text_sha256.
+    """
+    order = pl.struct(
+        pl.col("split").replace_strict(_HELD_OUT, default=_OTHER_SPLIT, return_dtype=pl.Int8).alias("place"), "split"
+    )
+    most = pl.col("split").sort_by(order).first().over("text_sha256")
+    return queries.filter(pl.col("split") != most)
+
+
+def open_selection_inputs(
+    snapshot: "Snapshot",
+    recipe: BoundRecipe,
+    near_group: NDArray[np.uint32] | None = None,
+    *,
+    splits: Sequence[str] = (),
+    drop_leaks: bool = True,
+    missing_positives: Iterable[str] = (),
+) -> SelectionInputs:
+    """Gather what selecting from `snapshot` by `recipe` needs.
+
+    `near_group` is the near-duplicate group of each document (`duplicates.open_duplicates`); `splits` those whose
+    queries get negatives, empty for all; `missing_positives` ids of queries all of whose positives are absent.
+    """
+    queries = _with_reasons(snapshot, splits, missing_positives, drop_leaks=drop_leaks)
+    ids = doc_ids(snapshot)
+    if near_group is None and needs_near_groups(recipe):
+        message = f"recipe {recipe.name!r} reads near_group, but no near-duplicates were given"
+        raise ContractError(message)
+    near_positives = np.zeros(0, np.uint64)
+    if near_group is not None and recipe.reads("near_positive"):
+        known = known_positives(snapshot)
+        near_positives = np.unique(pack_pairs(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
+    return SelectionInputs(queries, id_keys(queries["query_id"]), ids, id_keys(ids), near_group, near_positives)
+
+
+def _with_reasons(
+    snapshot: "Snapshot", splits: Sequence[str], missing: Iterable[str], *, drop_leaks: bool
+) -> pl.DataFrame:
+    queries = snapshot.queries().with_row_index("query").select("query", "query_id", "split", "text_sha256")
+    known = queries["split"].unique().sort().to_list()
+    for split in splits:
+        if split not in known:
+            message = f"mine.splits has {split!r}{hint(split, known)}; the source has {', '.join(known)}"
+            raise ConfigError(message)
+    leaks = query_leaks(queries)["query_id"] if drop_leaks else pl.Series([], dtype=pl.String)
+    with_positive = labelled_positives(snapshot)["query"].unique()
+    reason = (
+        pl.when(pl.col("query_id").is_in(pl.Series(list(missing), dtype=pl.String).implode()))
+        .then(pl.lit("positive_missing"))
+        .when(~pl.col("query").is_in(with_positive.implode()))
+        .then(pl.lit("no_positive"))
+        .when(pl.col("query_id").is_in(leaks.implode()))
+        .then(pl.lit("query_leak"))
+    )
+    asked = pl.col("split").is_in(list(splits) or known)
+    return queries.with_columns(reason=reason, asked=asked).drop("text_sha256")
+
+
+def pack_pairs(query: NDArray[np.uint32], group: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Put each pair of a `query` and a near-duplicate `group` into one number."""
+    packed: NDArray[np.uint64] = (query.astype(np.uint64) << np.uint64(32)) | group
+    return packed

@@ -1,0 +1,131 @@
+"""Say what a build would do: which rooms have their artifact already, which would run, how much memory it takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+from negset import building
+from negset.encoders.encoder import Role
+from negset.mining.cells import estimate_memory, missing_cells, plan_cells
+from negset.mining.duplicates import duplicates_fingerprint
+from negset.mining.selection_inputs import needs_near_groups
+from negset.mining.statistics import statistics_fingerprint
+from negset.snapshot import open_snapshot
+from negset.sources.reading import source_fingerprint
+from negset.store import Store
+from negset.vectors import find_vectors, vectors_fingerprint
+from schemas.config import BuildConfig
+from schemas.refs import (
+    CellsRef,
+    DuplicatesRef,
+    EncoderRef,
+    LedgerRefs,
+    MiningRefs,
+    Ref,
+    ReportRef,
+    SelectionRef,
+    SnapshotRef,
+    StatisticsRef,
+    VectorsRef,
+)
+
+RefT = TypeVar("RefT", bound=Ref)
+State = Literal["cached", "runs", "unknown"]
+ROLES: Final[tuple[Role, ...]] = ("query", "document")
+
+
+@dataclass(frozen=True)
+class PlannedRoom:
+    """One room of a build: `unknown` stands for one whose inputs do not exist yet."""
+
+    name: str
+    state: State
+    detail: str = ""
+
+
+def plan_build(config: BuildConfig, store: Store) -> list[PlannedRoom]:
+    """List the rooms of the build of `config` in their order, with what is in `store` of each.
+
+    Nothing is computed but fingerprints. Raises ConfigError as the build itself would.
+    """
+    return list(_walk(config, store))
+
+
+def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
+    bound = building.bind(config)
+    snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
+    rest = ["encoder", "embed query", "embed document"] if "dense" in config.mine.miners else []
+    rest += ["statistics"] if "bm25" in config.mine.miners else []
+    rest += [f"mine {miner}" for miner in config.mine.miners]
+    rest += ["duplicates"] if needs_near_groups(bound) else []
+    rest += ["select", "validate", "publish"]
+    if snapshot is None:
+        yield PlannedRoom("ingest", "runs")
+        yield from (PlannedRoom(name, "unknown", "known once the source is read") for name in rest)
+        return
+    yield PlannedRoom("ingest", "cached", f"{snapshot.rows:,} documents")
+    yield from _after_ingest(config, snapshot, store)
+
+
+def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Iterator[PlannedRoom]:
+    refs, incomplete = MiningRefs(snapshot=snapshot), False
+    if "dense" in config.mine.miners:
+        encoder = store.ref(EncoderRef, building.encoder_of(config, snapshot))
+        yield _room("encoder", encoder)
+        vectors: list[VectorsRef | None] = []
+        for role in ROLES:
+            found = find_vectors(store, vectors_fingerprint(encoder, snapshot.content, role)) if encoder else None
+            yield _room(f"embed {role}", found)
+            vectors.append(found)
+        refs = MiningRefs(snapshot=snapshot, encoder=encoder, query_vectors=vectors[0], document_vectors=vectors[1])
+        incomplete = encoder is None
+    if "bm25" in config.mine.miners:
+        key = statistics_fingerprint(config.mine.bm25, open_snapshot(store, snapshot))
+        statistics = store.ref(StatisticsRef, key)
+        yield _room("statistics", statistics)
+        refs = refs.model_copy(update={"statistics": statistics})
+        incomplete = incomplete or statistics is None
+    yield from _after_materials(config, refs, store, incomplete=incomplete)
+
+
+def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:
+    cells: dict[str, CellsRef] = {}
+    for miner in config.mine.miners:
+        if incomplete:
+            yield PlannedRoom(f"mine {miner}", "runs", "known cell by cell once its inputs are there")
+            continue
+        inputs = building.open_inputs(config, refs, store, with_vectors=False)
+        planned = plan_cells(inputs, miner)
+        missing = len(missing_cells(planned, store))
+        found = store.ref(CellsRef, building.cells_key(config, refs, miner, store))
+        detail = f"{missing} of {len(planned)} cells"
+        yield PlannedRoom(f"mine {miner}", "cached" if found and not missing else "runs", detail)
+        if found and not missing:
+            cells[miner] = found
+    duplicates = None
+    if needs_near_groups(building.bind(config)):
+        duplicates = store.ref(DuplicatesRef, duplicates_fingerprint(refs.snapshot.content))
+        yield _room("duplicates", duplicates)
+    ready = len(cells) == len(config.mine.miners)
+    selected = None
+    if ready:
+        selected = store.ref(
+            SelectionRef, building.selection_key(config, LedgerRefs(mining=refs, cells=cells, duplicates=duplicates))
+        )
+    yield _room("select", selected)
+    report = selected and store.ref(ReportRef, building.report_key(config, selected))
+    yield _room("validate", report)
+    yield PlannedRoom("publish", "cached" if report else "runs", "again only if LATEST moved on" if report else "")
+
+
+def _room(name: str, found: Ref | None) -> PlannedRoom:
+    return PlannedRoom(name, "runs") if found is None else PlannedRoom(name, "cached", f"{found.rows:,} rows")
+
+
+def plan_memory(config: BuildConfig, store: Store) -> int | None:
+    """Estimate the bytes that mining the largest cell needs; None before the source was read."""
+    snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
+    if snapshot is None:
+        return None
+    inputs = building.open_inputs(config, MiningRefs(snapshot=snapshot), store, with_vectors=False)
+    return estimate_memory(inputs, config.encoder.dimensions)

@@ -1,0 +1,130 @@
+"""Lay out the tables of a version from a selection and the snapshot that it was made from."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from negset.publishing.flat_view import full_queries, write_tuples
+from negset.publishing.parts import part_files, part_path, read_parts, scan_parts, write_parts
+from negset.snapshot import Snapshot
+from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
+
+SELECTED = ("negatives", "fates", "candidates")
+"""Tables that a selection gives; the others are made here."""
+
+
+def assemble_set(selection: Path, snapshot: Snapshot, folder: Path, *, keep_candidates: bool = True) -> SetCounts:
+    """Write the tables of a set below `folder`/data and give what was counted.
+
+    The folder `selection` holds candidates, negatives and fates, as data/<table>/part-*.parquet or
+    <table>.parquet; their files are copied, unless `folder` is the same. Only queries that were kept or are
+    short are published, with their texts, positives and every document that they refer to.
+    """
+    fates = read_parts(selection, "fates")
+    negatives = read_parts(selection, "negatives", ["query_id", "doc_id", "rank", "split"])
+    candidates = scan_parts(selection, "candidates")
+    queries = published_queries(snapshot, fates)
+    positives = published_positives(snapshot, queries, candidates)
+    documents = referenced_documents(snapshot, positives, negatives)
+    wanted = int(fates.get_column("wanted").max() or 0)  # type: ignore[arg-type]
+    for table in SELECTED if keep_candidates else SELECTED[:2]:
+        copy_parts(selection, table, folder)
+    made = {"queries": queries, "documents": documents, "positives": positives}
+    for table, frame in made.items():
+        write_parts(frame, table, folder)
+    tuples = write_tuples(queries, documents, positives, negatives, wanted, folder)
+    funnel = candidate_funnel(candidates)
+    rows = {table: frame.height for table, frame in {**made, "negatives": negatives, "fates": fates}.items()}
+    with_split = {"queries": queries, "positives": positives, "negatives": negatives, "fates": fates}
+    return SetCounts(
+        negatives_wanted=wanted,
+        rows={**rows, "ntuples": sum(tuples.values())} | ({"candidates": funnel.mined} if keep_candidates else {}),
+        rows_by_split={**{name: counts(frame["split"]) for name, frame in with_split.items()}, "ntuples": tuples},
+        queries=query_funnel(fates),
+        candidates=funnel,
+        queries_without_tuple=queries.join(full_queries(negatives, wanted), on="query_id", how="anti").height,
+    )
+
+
+def copy_parts(selection: Path, table: str, folder: Path) -> None:
+    """Copy the files of `table` from `selection` to `folder`, unless they are there."""
+    if selection.resolve() == folder.resolve():
+        return
+    place = folder / "data" / table
+    place.mkdir(parents=True)
+    for number, path in enumerate(part_files(selection, table)):
+        shutil.copyfile(path, part_path(place, number))
+
+
+def published_queries(snapshot: Snapshot, fates: pl.DataFrame) -> pl.DataFrame:
+    """Give the queries of `snapshot` that were kept or are short by `fates`."""
+    alive = fates.filter(pl.col("fate").is_in(["kept", "short"])).select("query_id")
+    return snapshot.queries().join(alive, on="query_id", how="semi").drop("text_sha256", "asked_at")
+
+
+def published_positives(snapshot: Snapshot, queries: pl.DataFrame, candidates: pl.LazyFrame) -> pl.DataFrame:
+    """Give each positive of `queries` once, with its score where it is among the `candidates`.
+
+    A pair that is judged in several splits counts in its query's own; failing that, in the first by name.
+    """
+    scores = candidates.filter(pl.col("is_positive")).select("query_id", "doc_id", "score")
+    return (
+        snapshot.qrels()
+        .filter(pl.col("relevance") >= 1)
+        .join(queries.select("query_id", own=pl.col("split")), on="query_id")
+        .sort("query_id", "doc_id", pl.col("split") != pl.col("own"), "split")
+        .unique(["query_id", "doc_id"], keep="first", maintain_order=True)
+        .join(scores.collect(engine="streaming"), on=["query_id", "doc_id"], how="left", maintain_order="left")
+        .select("query_id", "doc_id", "relevance", "score", "split")
+    )
+
+
+def referenced_documents(snapshot: Snapshot, *referring: pl.DataFrame) -> pl.DataFrame:
+    """Give every document whose doc_id stands in the `referring` frames, once, a partition at a time."""
+    wanted = pl.concat([frame.select("doc_id") for frame in referring]).unique()
+    found = [
+        snapshot.documents(partition).join(wanted, on="doc_id", how="semi").select("doc_id", "title", "text")
+        for partition in snapshot.partitions()
+    ]
+    return pl.concat(found).sort("doc_id")
+
+
+def query_funnel(fates: pl.DataFrame) -> QueryFunnel:
+    """Count `fates`: kept, short, dropped by reason."""
+    dropped = fates.filter(pl.col("fate") == "dropped").get_column("reason").fill_null("unknown")
+    return QueryFunnel(
+        total=fates.height,
+        kept=fates.filter(pl.col("fate") == "kept").height,
+        short=fates.filter(pl.col("fate") == "short").height,
+        dropped=counts(dropped),
+    )
+
+
+def candidate_funnel(candidates: pl.LazyFrame) -> CandidateFunnel:
+    """Count where each of the `candidates` ended: positive, else rejected, else chosen, else not sampled."""
+    end = (
+        pl.when("is_positive")
+        .then(pl.lit("positive"))
+        .when(pl.col("rejected_by").is_not_null())
+        .then(pl.lit("rejected"))
+        .when(pl.col("position").is_not_null())
+        .then(pl.lit("chosen"))
+        .otherwise(pl.lit("not_sampled"))
+    )
+    counted = candidates.group_by("rejected_by", end=end).len().collect(engine="streaming")
+    totals = {str(name): int(rows) for name, rows in counted.group_by("end").agg(pl.col("len").sum()).iter_rows()}
+    rejected = counted.filter(pl.col("end") == "rejected").sort("rejected_by")
+    return CandidateFunnel(
+        mined=sum(totals.values()),
+        positives=totals.get("positive", 0),
+        rejected={str(rule): int(rows) for rule, rows in rejected.select("rejected_by", "len").iter_rows()},
+        not_sampled=totals.get("not_sampled", 0),
+        chosen=totals.get("chosen", 0),
+    )
+
+
+def counts(values: pl.Series) -> dict[str, int]:
+    """Count each of `values`, in order."""
+    counted = values.rename("value").value_counts().sort("value")
+    return {str(value): int(count) for value, count in counted.iter_rows()}

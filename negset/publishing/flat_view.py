@@ -1,0 +1,88 @@
+"""The flat view for trainers: query, positive, negative_1 … negative_n as texts, one file set for each split."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import polars as pl
+
+from negset.publishing.parts import cut, part_path
+from negset.tables import write_table
+from schemas.frames import ntuples_schema
+
+TUPLE_ROWS = 50_000
+"""Rows in a file before the next one is begun: they hold whole texts, so that this bounds memory."""
+
+_SAFE_SPLIT = re.compile(r"^[a-z0-9][a-z0-9_]{0,62}$")
+
+
+def write_tuples(
+    queries: pl.DataFrame,
+    documents: pl.DataFrame,
+    positives: pl.DataFrame,
+    negatives: pl.DataFrame,
+    wanted: int,
+    folder: Path,
+) -> dict[str, int]:
+    """Write a row for each full query and positive below `folder`/data/ntuples/<split>; give rows by split.
+
+    A pair counts only in its query's own split. Rows are in the order of query_id and doc_id of the positive.
+    """
+    texts = document_texts(documents)
+    pairs = full_pairs(queries, positives, negatives, wanted)
+    rows: dict[str, int] = {}
+    for split in pairs.get_column("split").unique().sort().to_list():
+        place = folder / "data" / "ntuples" / split_slug(split)
+        place.mkdir(parents=True)
+        here = pairs.filter(pl.col("split") == split)
+        for number, part in enumerate(cut(here, "query_id", TUPLE_ROWS)):
+            flat = flat_rows(part, texts, negatives, wanted)
+            write_table(flat, "ntuples", part_path(place, number), schema=ntuples_schema(wanted))
+        rows[split] = here.height
+    return rows
+
+
+def full_pairs(queries: pl.DataFrame, positives: pl.DataFrame, negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
+    """Give query_id, doc_id, split and the text `query` of each positive whose query has all negatives `wanted`."""
+    return (
+        positives.join(full_queries(negatives, wanted), on="query_id", how="semi")
+        .join(queries.select("query_id", "split", query="text"), on=["query_id", "split"])
+        .select("query_id", "doc_id", "split", "query")
+        .sort("query_id", "doc_id")
+    )
+
+
+def full_queries(negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
+    """Give the ids of the queries that have all negatives `wanted`."""
+    counted = negatives.filter(pl.col("rank") <= wanted).group_by("query_id").len()
+    return counted.filter(pl.col("len") >= max(wanted, 1)).select("query_id").sort("query_id")
+
+
+def flat_rows(pairs: pl.DataFrame, texts: pl.DataFrame, negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
+    """Give query, positive and negative_1 to negative_`wanted` as texts, a row for each of `pairs`, in their order."""
+    mine = (
+        negatives.join(pairs.select("query_id").unique(), on="query_id", how="semi")
+        .select("query_id", "doc_id", "rank")
+        .join(texts, on="doc_id")
+    )
+    flat = pairs.join(texts.rename({"text": "positive"}), on="doc_id", how="left", maintain_order="left")
+    for place in range(1, wanted + 1):
+        column = mine.filter(pl.col("rank") == place).select("query_id", pl.col("text").alias(f"negative_{place}"))
+        flat = flat.join(column, on="query_id", how="left", maintain_order="left")
+    return flat.select(ntuples_schema(wanted).names)
+
+
+def document_texts(documents: pl.DataFrame) -> pl.DataFrame:
+    """Give doc_id and the text that is encoded: `negset.text.document_text` for a whole frame."""
+    title, text = pl.col("title").fill_null(""), pl.col("text").fill_null("")
+    both = (title != "") & (text != "")
+    joined = pl.when(both).then(pl.concat_str(title, pl.lit("\n"), text)).otherwise(pl.concat_str(title, text))
+    return documents.select("doc_id", text=joined)
+
+
+def split_slug(split: str) -> str:
+    """Give a folder name for `split` that is safe in paths and as a split of `datasets`, whatever its characters."""
+    if _SAFE_SPLIT.match(split):
+        return split
+    plain = re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")[:40] or "split"
+    return f"{plain}_{hashlib.sha256(split.encode()).hexdigest()[:8]}"

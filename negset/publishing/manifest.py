@@ -1,0 +1,153 @@
+"""Say what a set is: the manifest, its canonical bytes, and the version id that is their digest."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from negset.errors import ArtifactError
+from negset.fingerprint import file_digest, identity, rows_digest
+from negset.mining.recipe import BoundRecipe, recipe_fingerprint
+from negset.publishing.flat_view import split_slug
+from negset.store import MANIFEST
+from negset.tables import read_table
+from schemas.config import BuildConfig
+from schemas.expectations import GateReport, ScoreLimit
+from schemas.frames import KEYS, REGISTERED, SCHEMA_VERSION, ntuples_schema
+from schemas.manifest import (
+    CheckOutcome,
+    DataFile,
+    RecipeIdentity,
+    RuleIdentity,
+    SetCounts,
+    SetFacts,
+    SetManifest,
+    ValidationOutcome,
+)
+
+ID_LENGTH = 16
+_LIMITS = {"max_score": "threshold", "margin": "margin", "percent_of_positive": "share"}
+"""Rules that set a threshold, and the option that holds it."""
+_PLACES = {
+    "source": ("path", "corpus", "queries", "qrels"),
+    "encoder": ("query_vectors", "document_vectors", "url", "api_key_env"),
+}
+"""Options that say where something lies: the same thing elsewhere is the same set."""
+
+
+def describe_set(facts: SetFacts, folder: Path, counts: SetCounts, report: GateReport) -> SetManifest:
+    """Give the manifest of the set staged in `folder`, which `report` let pass."""
+    splits = {split_slug(split): split for split in counts.rows_by_split["ntuples"]}
+    paths = sorted((folder / "data").rglob("*.parquet"))
+    return SetManifest(
+        **{name: getattr(facts, name) for name in SetFacts.model_fields},
+        schema_version=SCHEMA_VERSION,
+        counts=counts,
+        files=tuple(describe_file(folder, path, splits) for path in paths),
+        validation=ValidationOutcome(
+            expected=report.expected,
+            evaluated=report.evaluated,
+            checks=tuple(
+                CheckOutcome(name=check.name, severity=check.severity, passed=check.passed, unexpected=check.unexpected)
+                for check in report.checks
+            ),
+        ),
+    )
+
+
+def describe_file(folder: Path, path: Path, splits: dict[str, str]) -> DataFile:
+    """Give the record of the Parquet file at `path` below `folder`; `splits` gives the split of a folder's name."""
+    place = path.relative_to(folder)
+    table = place.parts[1]
+    frame = read_table(path)
+    return DataFile(
+        path=place.as_posix(),
+        table=table,
+        split=splits[place.parts[2]] if table == "ntuples" else None,
+        bytes=path.stat().st_size,
+        rows=frame.height,
+        sha256=file_digest(path),
+        rows_sha256=rows_digest(frame, KEYS[table] or frame.columns),
+    )
+
+
+def manifest_bytes(manifest: SetManifest) -> bytes:
+    """Write `manifest` as JSON for machines and people: sorted keys, no NaN, one value one text."""
+    plain = manifest.model_dump(mode="json")
+    return f"{json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)}\n".encode()
+
+
+def version_id(manifest: SetManifest) -> str:
+    """Give the id of the version that `manifest` describes: the first 16 hex digits of its digest."""
+    return hashlib.sha256(manifest_bytes(manifest)).hexdigest()[:ID_LENGTH]
+
+
+def read_manifest(folder: Path) -> SetManifest:
+    """Read the manifest of the version in `folder`; raise ArtifactError where there is none."""
+    path = folder / MANIFEST
+    try:
+        return SetManifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        message = f"no negative set in {folder}: {path.name}: {error.strerror}"
+        raise ArtifactError(message) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"{path} is no manifest that this version of negset reads: {where or 'JSON'}: {first['msg']}"
+        raise ArtifactError(message) from error
+
+
+def config_identity(config: BuildConfig) -> dict[str, object]:
+    """Give what of `config` decides rows, without places: no path, URL, or name of a credential.
+
+    What lies in those places is named by content elsewhere in the manifest.
+    """
+    kept = identity(config)
+    for section, options in _PLACES.items():
+        kept[section] = _without(kept[section], options)
+    kept["encoder"] = {**_mapping(kept["encoder"]), "model": _name_only(config.encoder.model)}
+    kept["recipe"] = {**_mapping(kept["recipe"]), "name": Path(config.recipe.name).stem}
+    kept["mine"] = {**_mapping(kept["mine"]), "run": _without(_mapping(kept["mine"])["run"], ("path",))}
+    plain: dict[str, object] = json.loads(json.dumps(kept, allow_nan=False))
+    return plain
+
+
+def recipe_identity(recipe: BoundRecipe, seed: int) -> RecipeIdentity:
+    """Give `recipe` in its canonical form: every rule with every option."""
+    rules = tuple(
+        RuleIdentity(rule=step.rule.name, version=step.rule.version, options=step.params.model_dump(mode="json"))
+        for step in recipe.rules
+    )
+    return RecipeIdentity(
+        name=recipe.name, fingerprint=recipe_fingerprint(recipe), by=recipe.by, seed=seed, rules=rules
+    )
+
+
+def score_limits(recipe: RecipeIdentity) -> tuple[ScoreLimit, ...]:
+    """Give the thresholds that `recipe` sets on the published score, for the gates to hold negatives to."""
+    return tuple(
+        ScoreLimit.model_validate({"kind": step.rule, "value": step.options[_LIMITS[step.rule]]})
+        for step in recipe.rules
+        if step.rule in _LIMITS and step.options.get("by", "") in ("", recipe.by)
+    )
+
+
+def _without(section: object, options: tuple[str, ...]) -> dict[str, object]:
+    return {name: value for name, value in _mapping(section).items() if name not in options}
+
+
+def _mapping(section: object) -> dict[str, object]:
+    assert isinstance(section, dict)
+    return section
+
+
+def _name_only(model: str) -> str:
+    """Give `model` unless it is a folder of this machine, whose content the encoder's fingerprint names."""
+    return "" if model.startswith(("/", ".", "~")) or "\\" in model or "://" in model else model
+
+
+def registered_schema(table: str, manifest: SetManifest) -> pa.Schema:
+    """Give the Arrow schema that `table` has in the set of `manifest`."""
+    return ntuples_schema(manifest.counts.negatives_wanted) if table == "ntuples" else REGISTERED[table]

@@ -1,0 +1,318 @@
+"""A set's tables as numbers and ids in SQLite, with what the gates ask about worked out anew.
+
+Nothing here believes the selection: known positives come from the snapshot's qrels, twins from its text digests,
+sums from the rows. Texts stay out. NaN would turn into NULL on its way into SQLite, so that a column says whether
+each number is finite. A file of a table is held in memory at a time.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from negset.mining.selection_inputs import query_leaks
+from negset.publishing.flat_view import full_pairs
+from negset.publishing.parts import part_files, read_parts, scan_parts, whole_queries
+from negset.snapshot import Snapshot
+from negset.tables import read_table
+
+_BATCH = 100_000
+_SQL_TYPES = {pl.String: "TEXT", pl.Float32: "REAL", pl.Float64: "REAL"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the snapshot says of every query and of every document that matters to a set.
+
+    `queries`: query_id, query_split, query_text (group), text_hash, held_out (a split that is held out more has
+    its text). `documents`: doc_id, doc_text (group), text_hash. Equal groups are equal normalised texts, of queries and documents alike.
+    `known_ids`: query_text, doc_id; `known_texts`: query_text, doc_text: the known positives of a query's text.
+    `judged`: query_id, doc_id that the qrels call positive.
+    """
+
+    queries: pl.DataFrame
+    documents: pl.DataFrame
+    known_ids: pl.DataFrame
+    known_texts: pl.DataFrame
+    judged: pl.DataFrame
+
+
+def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path, splits: Sequence[str] = ()) -> None:
+    """Write the scalar view of the set staged in `folder` to the SQLite file `database`.
+
+    The folder `selection` has the candidates, which a set need not publish. Queries of `splits` were asked for
+    negatives, those of all splits where it is empty.
+    """
+    facts = snapshot_facts(folder, snapshot)
+    database.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        queries = read_parts(folder, "queries")
+        documents = pl.concat(_fingerprinted(folder))
+        counted = negatives_by_query(folder)
+        ledger = candidates_by_query(selection)
+        fates = read_parts(folder, "fates")
+        positives = read_parts(folder, "positives")
+        _insert(connection, "queries", queries_view(queries, positives, fates, facts))
+        _insert(connection, "documents", documents_view(documents, facts))
+        _insert(connection, "positives", positives_view(positives, queries, documents, facts))
+        for part in whole_queries(folder, "negatives"):
+            _insert(connection, "negatives", negatives_view(part, queries, documents, facts))
+        _insert(connection, "fates", fates_view(fates, counted, ledger, facts, splits))
+        _insert(connection, "candidates", candidates_view(ledger, counted))
+        _insert(connection, "ntuples", ntuples_view(folder, queries, positives, fates))
+        connection.commit()
+
+
+def snapshot_facts(folder: Path, snapshot: Snapshot) -> Facts:
+    """Gather what the checks need of `snapshot`, for the documents that the set in `folder` or the qrels name."""
+    qrels = snapshot.qrels().filter(pl.col("relevance") >= 1)
+    judged = qrels.select("query_id", "doc_id").unique()
+    named = [
+        judged.select("doc_id"),
+        read_parts(folder, "documents", ["doc_id"]),
+        read_parts(folder, "negatives", ["doc_id"]),
+    ]
+    wanted = pl.concat(named).unique()
+    found = pl.concat(
+        snapshot.documents(name)
+        .join(wanted, on="doc_id", how="semi")
+        .select("doc_id", "text_sha256", text_hash=_text_hash())
+        for name in snapshot.partitions()
+    )
+    everything = snapshot.queries()
+    held_out = pl.col("query_id").is_in(query_leaks(everything).get_column("query_id").implode())
+    asked = everything.select(
+        "query_id", "text_sha256", query_split="split", text_hash=pl.col("text").hash(), held_out=held_out
+    )
+    digests = pl.concat([asked.select("text_sha256"), found.select("text_sha256")])
+    groups = digests.unique().sort("text_sha256").with_row_index("group")
+    queries = asked.join(groups, on="text_sha256").rename({"group": "query_text"}).drop("text_sha256")
+    documents = found.join(groups, on="text_sha256").rename({"group": "doc_text"}).drop("text_sha256")
+    known = judged.join(queries, on="query_id").join(documents, on="doc_id")
+    return Facts(
+        queries=queries,
+        documents=documents,
+        known_ids=known.select("query_text", "doc_id").unique(),
+        known_texts=known.select("query_text", "doc_text").unique(),
+        judged=judged,
+    )
+
+
+def queries_view(queries: pl.DataFrame, positives: pl.DataFrame, fates: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Give each published query with what it should agree with."""
+    alive = fates.filter(pl.col("fate").is_in(["kept", "short"])).select("query_id").unique()
+    counted = positives.group_by("query_id").len("positives")
+    return (
+        queries.join(facts.queries, on="query_id", how="left", suffix="_read")
+        .join(counted, on="query_id", how="left")
+        .join(_marked(alive, "published_fate"), on="query_id", how="left")
+        .select(
+            "query_id",
+            "split",
+            text_length=pl.col("text").str.len_chars(),
+            copies=pl.len().over("query_id"),
+            positives=pl.col("positives").fill_null(0),
+            published_fate=_flag("published_fate"),
+            same_text=(pl.col("text").hash() == pl.col("text_hash")).fill_null(value=False),
+            held_out=_flag("held_out"),
+            splits_of_text=pl.col("split").n_unique().over("query_text"),
+        )
+    )
+
+
+def documents_view(documents: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Give each published document with whether its text is the snapshot's."""
+    return documents.join(facts.documents, on="doc_id", how="left", suffix="_read").select(
+        "doc_id",
+        "text_length",
+        copies=pl.len().over("doc_id"),
+        same_text=(pl.col("text_hash") == pl.col("text_hash_read")).fill_null(value=False),
+    )
+
+
+def positives_view(
+    positives: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts
+) -> pl.DataFrame:
+    """Give each positive with whether its ids resolve, the qrels know it and its score is finite."""
+    pair = ["query_id", "doc_id"]
+    return (
+        _resolved(positives, queries, documents)
+        .join(_marked(facts.judged, "judged"), on=pair, how="left")
+        .join(facts.documents.select("doc_id", "doc_text"), on="doc_id", how="left")
+        .select(
+            *pair,
+            "relevance",
+            "score",
+            "split",
+            copies=pl.len().over(pair),
+            query_known=_flag("query_known"),
+            doc_known=_flag("doc_known"),
+            judged=_flag("judged"),
+            finite=pl.col("score").is_finite().fill_null(value=True),
+            splits_of_text=pl.col("split").n_unique().over("doc_text"),
+        )
+    )
+
+
+def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part."""
+    numbers = ("score", "positive_score", "weight", "sample_prob")
+    named = pl.col("scores").list.eval(pl.element().struct.field("value").is_finite()).list.all()
+    finite = pl.all_horizontal(*(pl.col(name).is_finite().fill_null(value=True) for name in numbers), named)
+    texts = ["query_text", "doc_text"]
+    joined = (
+        _resolved(part.with_columns(finite=finite).drop("scores"), queries, documents)
+        .join(facts.queries.select("query_id", "query_text"), on="query_id", how="left")
+        .join(facts.documents.select("doc_id", "doc_text"), on="doc_id", how="left")
+        .join(_marked(facts.known_ids, "known_positive"), on=["query_text", "doc_id"], how="left")
+        .join(_marked(facts.known_texts, "known_text"), on=texts, how="left")
+        .join(queries.select("query_id", query_split="split"), on="query_id", how="left")
+        .sort("query_id", "rank", "score", descending=[False, False, True], nulls_last=True)
+    )
+    before = pl.col("score").shift(1).over("query_id")
+    later = pl.int_range(pl.len()).over("query_id") > 0
+    known = pl.col("known_positive").fill_null(value=False)
+    return joined.select(
+        "query_id",
+        "doc_id",
+        "rank",
+        "miner",
+        "score",
+        "positive_score",
+        "weight",
+        "source",
+        "split",
+        weight_null=pl.col("weight").is_null(),
+        previous_score=before,
+        after_unscored=later & before.is_null(),
+        rank_copies=pl.len().over("query_id", "rank"),
+        doc_copies=pl.len().over("query_id", "doc_id"),
+        query_known=_flag("query_known"),
+        doc_known=_flag("doc_known"),
+        finite=pl.col("finite"),
+        known_positive=known,
+        positive_text=pl.col("known_text").fill_null(value=False) & ~known,
+        query_text=(pl.col("query_text") == pl.col("doc_text")).fill_null(value=False),
+        split_matches=(pl.col("split") == pl.col("query_split")).fill_null(value=True),
+    )
+
+
+def fates_view(
+    fates: pl.DataFrame, counted: pl.DataFrame, ledger: pl.DataFrame, facts: Facts, splits: Sequence[str]
+) -> pl.DataFrame:
+    """Give each fate, and each asked query without one, beside what the rows themselves say."""
+    sums = ["negatives", "candidate_rows"]
+    asked = facts.queries.filter(pl.col("query_split").is_in(list(splits))) if splits else facts.queries
+    joined = (
+        fates.join(_marked(asked.select("query_id"), "query_known"), on="query_id", how="full", coalesce=True)
+        .join(counted, on="query_id", how="left")
+        .join(ledger.select("query_id", "candidate_rows"), on="query_id", how="left")
+        .with_columns(pl.col(sums).fill_null(0))
+    )
+    mined = joined.filter(pl.col("candidates") > 0)
+    share = (mined.get_column("fate") == "kept").mean() if mined.height else 1.0
+    return joined.select(
+        "query_id",
+        "fate",
+        "reason",
+        "wanted",
+        "got",
+        "candidates",
+        *sums,
+        "lowest_rank",
+        "highest_rank",
+        "ranks",
+        copies=pl.len().over("query_id"),
+        query_known=_flag("query_known"),
+        full_share=pl.lit(share, dtype=pl.Float64),
+    )
+
+
+def candidates_view(ledger: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
+    """Give the sums over each query's candidates beside the number of its negatives."""
+    return ledger.join(counted.select("query_id", "negatives"), on="query_id", how="left").with_columns(
+        pl.col("negatives").fill_null(0)
+    )
+
+
+def ntuples_view(folder: Path, queries: pl.DataFrame, positives: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of the flat view by split folder beside the rows that the tables call for."""
+    wanted = int(fates.get_column("wanted").max() or 0)  # type: ignore[arg-type]
+    ranks = read_parts(folder, "negatives", ["query_id", "rank"])
+    expected = full_pairs(queries, positives, ranks, wanted).height
+    files = part_files(folder, "ntuples")
+    rows = sum(pq.read_metadata(path).num_rows for path in files)
+    found = [("all", rows, expected)] if files else []
+    return pl.DataFrame(found, schema={"split": pl.String, "rows": pl.Int64, "expected_rows": pl.Int64}, orient="row")
+
+
+def negatives_by_query(folder: Path) -> pl.DataFrame:
+    """Count the negatives and their ranks for each query."""
+    ranks = read_parts(folder, "negatives", ["query_id", "rank"])
+    return ranks.group_by("query_id").agg(
+        negatives=pl.len(),
+        lowest_rank=pl.col("rank").min(),
+        highest_rank=pl.col("rank").max(),
+        ranks=pl.col("rank").n_unique(),
+    )
+
+
+def candidates_by_query(selection: Path) -> pl.DataFrame:
+    """Sum up the candidates of `selection` for each query, streaming."""
+    chosen = pl.col("position").is_not_null()
+    unfit = chosen & (pl.col("is_positive") | pl.col("rejected_by").is_not_null())
+    finite = pl.all_horizontal(pl.col(name).is_finite().fill_null(value=True) for name in ("score", "positive_score"))
+    return (
+        scan_parts(selection, "candidates")
+        .group_by("query_id")
+        .agg(
+            candidate_rows=pl.len(),
+            documents=pl.col("doc_id").n_unique(),
+            chosen=chosen.sum(),
+            chosen_unfit=unfit.sum(),
+            not_finite=(~finite).sum(),
+        )
+        .sort("query_id")
+        .collect(engine="streaming")
+    )
+
+
+def _fingerprinted(folder: Path) -> Iterator[pl.DataFrame]:
+    """Yield doc_id, length and hash of each document of the set, a file at a time."""
+    length = pl.col("text").str.len_chars() + pl.col("title").fill_null("").str.len_chars()
+    for part in part_files(folder, "documents"):
+        yield read_table(part).select("doc_id", text_length=length, text_hash=_text_hash())
+
+
+def _text_hash() -> pl.Expr:
+    return pl.struct("title", "text").hash()
+
+
+def _resolved(frame: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """Mark the rows of `frame` whose query and document are published."""
+    return frame.join(
+        _marked(queries.select("query_id").unique(), "query_known"), on="query_id", how="left", maintain_order="left"
+    ).join(_marked(documents.select("doc_id").unique(), "doc_known"), on="doc_id", how="left", maintain_order="left")
+
+
+def _marked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(value=True).alias(name))
+
+
+def _flag(name: str) -> pl.Expr:
+    return pl.col(name).fill_null(value=False)
+
+
+def _insert(connection: sqlite3.Connection, table: str, frame: pl.DataFrame) -> None:
+    """Append `frame` to the SQLite `table`, which is created where it is not there yet; flags become 0 and 1."""
+    columns = ", ".join(f"{name} {_SQL_TYPES.get(type(kind), 'INTEGER')}" for name, kind in frame.schema.items())
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+    places = ", ".join("?" * frame.width)
+    plain = frame.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
+    connection.executemany(f"INSERT INTO {table} VALUES ({places})", plain.iter_rows(buffer_size=_BATCH))

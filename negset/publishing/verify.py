@@ -1,0 +1,134 @@
+"""Check a published version against its manifest, byte by byte; every finding names a path."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from negset.errors import ArtifactError
+from negset.publishing import bag
+from negset.publishing.manifest import ID_LENGTH, manifest_bytes, read_manifest, registered_schema
+from negset.publishing.reading import resolve_version
+from negset.store import MANIFEST, check_file
+from schemas.manifest import DataFile, Record, SetManifest
+
+_SHOWN = 10
+
+
+class Finding(Record):
+    """What is wrong with one file; `path` is relative to the version's folder."""
+
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What verifying a version found."""
+
+    folder: Path
+    id: str
+    files: int
+    bytes: int
+    findings: tuple[Finding, ...]
+
+
+def verify_set(path: Path) -> VerifyReport:
+    """Check the version at `path`, or the latest one of the set at `path`; give what was checked.
+
+    Raises ArtifactError naming the paths that are missing, changed, extra or of another schema.
+    """
+    report = inspect_version(resolve_version(path))
+    if report.findings:
+        shown = "; ".join(f"{finding.path}: {finding.problem}" for finding in report.findings[:_SHOWN])
+        more = f"; and {len(report.findings) - _SHOWN} more" if len(report.findings) > _SHOWN else ""
+        message = f"{report.folder} is damaged: {shown}{more}. Delete the folder and publish the set again"
+        raise ArtifactError(message)
+    return report
+
+
+def inspect_version(folder: Path) -> VerifyReport:
+    """Check the version in `folder` and give all findings, sorted by path."""
+    manifest = read_manifest(folder)
+    data = (folder / MANIFEST).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    findings = [
+        *_identity_findings(folder, manifest, data, digest[:ID_LENGTH]),
+        *(finding for file in manifest.files for finding in _file_findings(folder, file, manifest)),
+        *_bag_findings(folder, manifest),
+    ]
+    size = sum(file.bytes for file in manifest.files)
+    ordered = sorted(set(findings), key=lambda finding: (finding.path, finding.problem))
+    return VerifyReport(folder, digest[:ID_LENGTH], len(manifest.files), size, tuple(ordered))
+
+
+def _identity_findings(folder: Path, manifest: SetManifest, data: bytes, identity: str) -> Iterator[Finding]:
+    if manifest_bytes(manifest) != data:
+        yield Finding(path=MANIFEST, problem="is not in its canonical form: it was edited")
+    if folder.parent.name == "versions" and folder.name != identity:
+        yield Finding(path=MANIFEST, problem=f"its digest gives the id {identity}, the folder says {folder.name}")
+    try:
+        named = bag.read_info(folder / bag.INFO).get("External-Identifier")
+    except ArtifactError:
+        return  # the tag manifest reports it
+    if named != f"{manifest.dataset}@{identity}":
+        yield Finding(path=bag.INFO, problem=f"names {named}, the manifest is {manifest.dataset}@{identity}")
+
+
+def _file_findings(folder: Path, file: DataFile, manifest: SetManifest) -> Iterator[Finding]:
+    """Check one data file: size, digest, schema, number of rows."""
+    path = folder / file.path
+    try:
+        check_file(path, file.bytes, file.sha256)
+        footer = pq.read_metadata(path)
+        schema = pq.read_schema(path)
+    except (ArtifactError, OSError, pa.ArrowException) as error:
+        yield Finding(path=file.path, problem=str(error).removeprefix(f"{path} ").split(". Delete")[0])
+        return
+    if not schema.equals(registered_schema(file.table, manifest)):
+        yield Finding(path=file.path, problem=f"does not have the schema of table {file.table!r}")
+    if footer.num_rows != file.rows:
+        yield Finding(path=file.path, problem=f"has {footer.num_rows} rows, the manifest says {file.rows}")
+
+
+def _bag_findings(folder: Path, manifest: SetManifest) -> Iterator[Finding]:
+    """Check the bag: both lists are there, say what the manifest says, and name every file but themselves."""
+    try:
+        payload = bag.read_digests(folder / bag.PAYLOAD)
+        tags = bag.read_digests(folder / bag.TAGS)
+    except ArtifactError as error:
+        yield Finding(path=bag.TAGS if bag.TAGS in str(error) else bag.PAYLOAD, problem=str(error))
+        return
+    expected = {file.path: file.sha256 for file in manifest.files}
+    for name in sorted({*payload, *expected}):
+        if payload.get(name) != expected.get(name):
+            yield Finding(path=name, problem=f"{bag.PAYLOAD} and {MANIFEST} differ on it")
+    yield from _tag_findings(folder, tags)
+    yield from _extra_findings(folder, {*payload, *expected, *tags, bag.TAGS})
+
+
+def _tag_findings(folder: Path, tags: dict[str, str]) -> Iterator[Finding]:
+    for name, digest in tags.items():
+        path = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            yield Finding(path=name, problem=f"{bag.TAGS} names a path outside the folder")
+        elif not path.is_file():
+            yield Finding(path=name, problem="is missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            yield Finding(path=name, problem=f"differs from its digest in {bag.TAGS}")
+    for name in (MANIFEST, bag.PAYLOAD, bag.INFO, bag.DECLARATION):
+        if name not in tags:
+            yield Finding(path=name, problem=f"{bag.TAGS} does not list it")
+
+
+def _extra_findings(folder: Path, listed: Iterable[str]) -> Iterator[Finding]:
+    known = set(listed)
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            yield Finding(path=name, problem="is a link; a version holds plain files")
+        elif not path.is_dir() and name not in known:
+            yield Finding(path=name, problem="is in no manifest")

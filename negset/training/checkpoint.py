@@ -1,0 +1,77 @@
+"""Where a training run is, on disk: parameters, optimizers, position and history, in one file."""
+
+import hashlib
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from negset.errors import ArtifactError
+from negset.store import flush, storage_fault
+
+CHECKPOINT: Final = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Steps done, and the loss of each."""
+
+    step: int
+    losses: tuple[float, ...]
+
+
+def save_checkpoint(
+    path: Path, run: str, position: Position, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer]
+) -> None:
+    """Write the state of the `run` (its fingerprint) to `path`: the file is the old one or the new one, whole."""
+    state = {
+        "run": run,
+        "step": position.step,
+        "losses": list(position.losses),
+        "module": module.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(state, temporary)
+        flush(temporary)
+        temporary.replace(path)
+        flush(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_fault(error, path) from error
+
+
+def load_checkpoint(
+    path: Path, run: str, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer]
+) -> Position | None:
+    """Put the state at `path` into `module` and `optimizers`; None where there is none, or one of another run.
+
+    Raises ArtifactError naming a file that is damaged. Nothing in the file is executed.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["run"] != run:
+            return None
+        module.load_state_dict(state["module"])
+        for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
+        return Position(int(state["step"]), tuple(float(loss) for loss in state["losses"]))
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"cannot resume from {path}: {reason}. Delete it to train from the start"
+        raise ArtifactError(message) from error
+
+
+def module_digest(module: torch.nn.Module) -> str:
+    """Hash the parameters and buffers of `module`."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,44 @@
+"""Hold a selection to its gates. Nothing is published that did not pass here."""
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+from negset.building import selection_folder, expectations
+from negset.errors import ValidationFailed
+from negset.snapshot import open_snapshot
+from negset.store import Store
+from schemas.config import BuildConfig
+from schemas.refs import ReportRef, SelectionRef, SnapshotRef
+from tasks.place import Place
+from tasks.policies import room
+from tasks.progress import shown_progress
+
+
+@room("validate")
+def validate(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, *, fingerprint: str) -> ReportRef:
+    """Check the staged bytes of `selected`; raise ValidationFailed, keeping the report, where a gate says no."""
+    store = Place().open_store()
+    promises = expectations(config)
+    with shown_progress("validate") as progress, store.staging() as staged:
+        progress("gates", 0, len(promises))
+        _check(config, selected, snapshot, store, staged)
+        progress("gates", len(promises), len(promises))
+        return store.commit(ReportRef, fingerprint, fingerprint, len(promises), staged)
+
+
+def _check(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store, staged: Path) -> None:
+    # Great Expectations takes seconds to import; a build whose verdict is cached does without.
+    gates = import_module("tasks.gates")
+    folder = store.open(selected.kind, selected.fingerprint)
+    try:
+        opened = open_snapshot(store, snapshot)
+        gates.check_set(
+            folder, selection_folder(folder), opened, expectations(config), staged, config.mine.splits
+        )
+    except ValidationFailed as error:
+        kept = Place().failures_folder() / f"{config.name}-{selected.fingerprint[:12]}"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(staged, kept)
+        message = f"{error}. The full report: {kept}"
+        raise ValidationFailed(message) from error

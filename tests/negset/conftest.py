@@ -1,0 +1,96 @@
+"""Snapshots and vectors in memory, with the methods of the real ones, for mining and what follows it."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+
+from negset.fingerprint import fingerprint, rows_digest
+from negset.text import document_text, text_digest
+
+Label = tuple[str, str, int] | tuple[str, str, int, str]
+
+
+class MemorySnapshot:
+    """A snapshot made of literals: documents and queries by id, labels as (query_id, doc_id, relevance[, split])."""
+
+    def __init__(
+        self,
+        documents: Mapping[str, str],
+        queries: Mapping[str, str],
+        labels: Iterable[Label],
+        partitions: int = 1,
+        splits: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
+    ) -> None:
+        titles, splits = titles or {}, splits or {}
+        corpus = pl.DataFrame(
+            [
+                (name, titles.get(name), text, text_digest(document_text(titles.get(name), text)))
+                for name, text in documents.items()
+            ],
+            schema={"doc_id": pl.String, "title": pl.String, "text": pl.String, "text_sha256": pl.Binary},
+            orient="row",
+        ).sort("doc_id")
+        self._queries = pl.DataFrame(
+            [(name, text, splits.get(name, "train"), text_digest(text)) for name, text in queries.items()],
+            schema={"query_id": pl.String, "text": pl.String, "split": pl.String, "text_sha256": pl.Binary},
+            orient="row",
+        ).sort("query_id")
+        self._qrels = pl.DataFrame(
+            [(*label, "train")[:4] for label in labels],
+            schema={"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "split": pl.String},
+            orient="row",
+        ).sort("query_id", "doc_id", "split")
+        bucket = [hashlib.sha256(name.encode()).digest()[0] % partitions for name in corpus["doc_id"]]
+        self._parts = {
+            f"b{number:04d}of{partitions:04d}": corpus.filter(pl.Series(bucket, dtype=pl.Int64) == number)
+            for number in range(partitions)
+        }
+        self.partition_contents = {name: rows_digest(part, ["doc_id"]) for name, part in self._parts.items()}
+        self.content = fingerprint(
+            rows_digest(corpus, ["doc_id"]),
+            rows_digest(self._queries, ["query_id"]),
+            rows_digest(self._qrels, ["query_id", "doc_id", "split"]),
+        )
+
+    def partitions(self) -> list[str]:
+        return sorted(self._parts)
+
+    def documents(self, partition: str | None = None) -> pl.DataFrame:
+        return self._parts[partition] if partition else pl.concat(self._parts.values()).sort("doc_id")
+
+    def queries(self) -> pl.DataFrame:
+        return self._queries
+
+    def qrels(self) -> pl.DataFrame:
+        return self._qrels
+
+
+class MemoryVectors:
+    """Unit vectors of words: each word points into its own direction, a text is the sum of its words."""
+
+    def __init__(self, dimensions: int = 16) -> None:
+        self.dimensions = dimensions
+
+    def gather(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([self._embed(text) for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
+
+    def _embed(self, text: str) -> np.ndarray:
+        seeds = [int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") for word in text.lower().split()]
+        total = sum((np.random.default_rng(seed).standard_normal(self.dimensions) for seed in seeds), np.ones(self.dimensions))
+        return total / np.linalg.norm(total)
+
+
+@pytest.fixture(scope="session")
+def memory_snapshot() -> type[MemorySnapshot]:
+    """Give `MemorySnapshot`."""
+    return MemorySnapshot
+
+
+@pytest.fixture(scope="session")
+def memory_vectors() -> type[MemoryVectors]:
+    """Give `MemoryVectors`."""
+    return MemoryVectors

@@ -1,0 +1,198 @@
+import pytest
+
+from negset.errors import ConfigError, IncompatibleRuleError, UnknownRuleError
+from negset.mining import rules as registry
+from negset.mining.recipe import (
+    basis_miner,
+    bind_recipe,
+    list_rules,
+    load_recipe,
+    recipe_fingerprint,
+    shipped_recipes,
+)
+from negset.mining.rules import Params, rule
+from schemas.config import RecipeConfig
+
+SHIPPED = ["abs", "margin-pos", "naive", "perc-pos", "random", "shifted", "star"]
+GUARDS = ["known_positive", "own_text", "positive_duplicate", "duplicate"]
+
+
+def bind(miners=("dense", "random"), seed=13, **config):
+    return bind_recipe(load_recipe(RecipeConfig(**config)), miners, seed)
+
+
+def names(bound):
+    return [step.rule.name for step in bound.rules]
+
+
+def written(folder, text):
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_shipped_recipes():
+    assert shipped_recipes() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
+    recipe = load_recipe(RecipeConfig(name=name))
+    assert recipe.description
+    assert recipe.source
+    bound = bind(name=name)
+    assert names(bound)[:4] == GUARDS
+    assert bound.wanted == 4
+    assert bound.by == "dense"
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("naive", [("top", {"k": 4})]),
+        ("shifted", [("rank_window", {"by": "", "first": 11, "last": 0, "over": "survivors"}), ("top", {"k": 4})]),
+        ("abs", [("max_score", {"by": "", "threshold": 0.7}), ("top", {"k": 4})]),
+        ("margin-pos", [("margin", {"by": "", "margin": 0.05}), ("top", {"k": 4})]),
+        ("perc-pos", [("percent_of_positive", {"by": "", "share": 0.95}), ("top", {"k": 4})]),
+        ("star", [("mixture", {"k": 4, "seed": 13, "random_ratio": 0.5, "hard": "uniform"})]),
+        ("random", [("uniform", {"k": 4, "seed": 13})]),
+    ],
+)
+def test_shipped_recipes_have_the_papers_numbers(name, rest):
+    assert [(step.rule.name, step.params.model_dump()) for step in bind(name=name).rules[4:]] == rest
+
+
+def test_mandatory_rules_come_first_even_if_a_recipe_lacks_them(tmp_path):
+    path = written(tmp_path, '[[rules]]\nname = "margin"\n[[rules]]\nname = "top"\n')
+    assert names(bind(name=path)) == ["known_positive", "own_text", "margin", "top"]
+
+
+def test_negatives_and_options_override_the_recipe():
+    bound = bind(name="perc-pos", negatives=7, options={"percent_of_positive": {"share": 0.8}})
+    assert bound.wanted == 7
+    assert bound.rules[4].params.model_dump() == {"by": "", "share": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"name": "perc_pos"}, r"unknown recipe 'perc_pos' \(did you mean 'perc-pos'\?\); shipped: abs, "),
+        ({"name": "no/such.toml"}, r"cannot read recipe file no/such\.toml"),
+        ({"options": {"percent": {"share": 0.8}}}, r"options for rule 'percent'.*recipe 'perc-pos' has known_positive"),
+        ({"options": {"percent_of_positive": {"shar": 0.8}}}, r"unknown option 'shar' \(did you mean 'share'\?\); it takes by, share"),
+        ({"options": {"percent_of_positive": {"share": 1.8}}}, r"rule 'percent_of_positive': option share is 1\.8"),
+        ({"options": {"top": {"k": "many"}}}, r"rule 'top': option k is 'many'"),
+        ({"options": {"known_positive": {"off": True}}}, r"unknown option 'off'; it takes none"),
+        ({"name": "star", "options": {"mixture": {"seed": 1}}}, r"unknown option 'seed'"),
+        ({"by": "bm25"}, r"recipe\.by is 'bm25'.*mine\.miners: dense, random"),
+    ],
+)
+def test_wrong_requests_are_named(config, message):
+    with pytest.raises(ConfigError, match=message):
+        bind(**config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[rules]\n", r"is no TOML: .*line 1"),
+        ("descripton = 'x'\n[[rules]]\nname = 'top'\n", r"unknown key 'descripton' \(did you mean 'description'\?\)"),
+        ("description = 'x'\n", "has no rules"),
+        ("rules = ['top']\n", "has no rules"),
+        ("[[rules]]\nk = 3\n", r"lacks its name; it has k"),
+        ("[[rules]]\nname = 'margin'\n", r"must end in its one sampler \(one of mixture, softmax, top"),
+        ("[[rules]]\nname = 'top'\n[[rules]]\nname = 'margin'\n", "must end in its one sampler"),
+        ("[[rules]]\nname = 'top'\n[[rules]]\nname = 'uniform'\n", "must end in its one sampler"),
+    ],
+)
+def test_wrong_files_are_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        bind(name=written(tmp_path, text))
+
+
+def test_negatives_without_a_sampler(tmp_path):
+    with pytest.raises(ConfigError, match="must end in its one sampler"):
+        bind(name=written(tmp_path, "[[rules]]\nname = 'margin'\n"), negatives=3)
+
+
+def test_an_unknown_rule_in_a_file(tmp_path):
+    with pytest.raises(UnknownRuleError, match="did you mean 'uniform'"):
+        bind(name=written(tmp_path, "[[rules]]\nname = 'unifrom'\n"))
+
+
+def test_options_of_a_rule_that_stands_twice_are_ambiguous(tmp_path):
+    twice = "[[rules]]\nname = 'margin'\n[[rules]]\nname = 'margin'\nby = 'bm25'\n[[rules]]\nname = 'top'\n"
+    path = written(tmp_path, twice)
+    assert names(bind(miners=("dense", "bm25"), name=path))[2:] == ["margin", "margin", "top"]
+    with pytest.raises(ConfigError, match="more than once"):
+        bind(miners=("dense", "bm25"), name=path, options={"margin": {"margin": 0.1}})
+
+
+@pytest.mark.parametrize(
+    ("miners", "config", "message"),
+    [
+        (("dense",), {"name": "star"}, r"'mixture' needs column 'rank_random'.*add 'random' to mine\.miners"),
+        (("random",), {"name": "naive"}, r"'top' needs column 'score'.*add a miner that gives scores"),
+        (
+            ("dense",),
+            {"options": {"percent_of_positive": {"by": "bm25"}}},
+            r"needs column 'score_bm25', which miners dense do not give; add 'bm25' to mine\.miners",
+        ),
+    ],
+)
+def test_a_rule_without_its_column_says_what_to_add(miners, config, message):
+    with pytest.raises(IncompatibleRuleError, match=message):
+        bind(miners=miners, **config)
+
+
+def test_a_scorer_provides_its_columns_to_the_rules_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    rule("judge", kind="scorer", params=Params)(lambda candidates, params: candidates)
+    parts = {"judge": "[[rules]]\nname = 'judge'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'judge'\n"}
+    end = "[[rules]]\nname = 'top'\n"
+    assert "judge" in names(bind(name=written(tmp_path, parts["judge"] + parts["margin"] + end)))
+    with pytest.raises(IncompatibleRuleError, match="put the scorer 'judge' before it"):
+        bind(name=written(tmp_path, parts["margin"] + parts["judge"] + end))
+
+
+def test_random_negatives_need_no_score():
+    assert bind(miners=("random",), name="random").by == "random"
+
+
+def test_the_basis_is_the_first_miner_with_scores():
+    assert basis_miner("", ["random", "bm25", "dense"]) == "bm25"
+    assert basis_miner("dense", ["random", "bm25", "dense"]) == "dense"
+
+
+def test_fingerprints_follow_what_is_computed_and_nothing_else(tmp_path):
+    usual = recipe_fingerprint(bind())
+    assert usual == recipe_fingerprint(bind(seed=99))  # top draws no lots
+    assert usual == recipe_fingerprint(bind(options={"percent_of_positive": {"share": 0.95}}))
+    rules = "".join(f"[[rules]]\nname = '{name}'\n" for name in ("percent_of_positive", "top"))
+    unguarded = recipe_fingerprint(bind(name=written(tmp_path, rules)))
+    others = [
+        recipe_fingerprint(bind(negatives=5)),
+        recipe_fingerprint(bind(options={"percent_of_positive": {"share": 0.9}})),
+        recipe_fingerprint(bind(miners=("bm25", "dense"))),
+        recipe_fingerprint(bind(name="star")),
+        recipe_fingerprint(bind(name="star", seed=14)),
+        unguarded,
+    ]
+    assert len({usual, *others}) == 7
+
+
+def test_a_rules_version_is_in_the_fingerprint(monkeypatch):
+    before = recipe_fingerprint(bind())
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    top = registry.find_rule("top")
+    rule("top", kind="sampler", params=top.params, needs=top.needs, version=top.version + 1)(top.apply)
+    assert recipe_fingerprint(bind()) != before
+
+
+def test_rules_are_listed_with_their_options():
+    cards = {card.name: card for card in list_rules()}
+    margin = cards["margin"]
+    assert margin.kind == "filter"
+    assert margin.summary.startswith("Reject a candidate less than `margin` below the positive")
+    assert [(option.name, option.default) for option in margin.options] == [("by", ""), ("margin", 0.05)]
+    assert all(option.name != "seed" for card in cards.values() for option in card.options)

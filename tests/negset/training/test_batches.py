@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from negset.training.batches import collate_batch, mask_candidates, plan_epoch
+from negset.training.examples import Examples, Groups
+
+
+def groups(*lists: list[int]) -> Groups:
+    sizes = [len(rows) for rows in lists]
+    return Groups(np.r_[0, np.cumsum(sizes)].astype(np.int64), np.array([r for rows in lists for r in rows], dtype=np.int64))
+
+
+def examples(positives: list[list[int]], negatives: list[list[int]], known: list[list[int]] | None = None) -> Examples:
+    names = [f"q{place}" for place in range(len(positives))]
+    documents = 1 + max((row for rows in [*positives, *negatives, *(known or [])] for row in rows), default=0)
+    docs = [f"d{row:02}" for row in range(documents)]
+    return Examples(
+        names, names, docs, docs, groups(*positives), groups(*negatives), groups(*(known or positives)), left_out={}
+    )
+
+
+def cells(world: Examples, batch) -> dict[tuple[str, str], bool]:
+    """Say of each (query, document) of a batch whether it counts."""
+    return {
+        (world.query_ids[query], world.document_ids[doc]): not batch.masked_BC[row, column]
+        for row, query in enumerate(batch.queries_B.tolist())
+        for column, doc in enumerate(batch.candidates_C.tolist())
+    }
+
+
+def test_another_querys_hard_negative_that_is_a_known_positive_is_masked():
+    """The world of STAR: q0 is relevant to 10 and 11, and 11 is the hard negative of q1."""
+    world = examples([[10, 11], [1]], [[5], [11]])
+    batch = collate_batch(world, np.array([0, 1]), seed=1, epoch=0, in_batch=True)
+    own = world.document_ids[batch.candidates_C[batch.target_B[0]]]
+    other = {"d10": "d11", "d11": "d10"}[own]
+    counted = cells(world, batch)
+    assert counted[("q0", own)]
+    assert not counted.get(("q0", other), False)
+    assert counted[("q1", "d11")]
+    assert counted[("q0", "d05")]
+    assert counted[("q1", "d05")]
+    assert counted[("q0", "d01")]
+
+
+def test_the_mask_matrix_of_star():
+    world = examples([[10, 11], [1]], [[5], [11]])
+    masked = mask_candidates(world, np.array([0, 1]), np.array([5, 11]), np.array([10, 1])[:0], in_batch=True) \
+        if False else mask_candidates(world, np.array([0, 1]), np.array([1, 5, 10, 11]), np.array([10, 1]), in_batch=True)
+    assert masked.tolist() == [[False, False, False, True], [False, False, False, False]]
+
+
+def test_a_document_that_two_queries_bring_is_one_candidate():
+    world = examples([[3], [3], [4]], [[5], [5, 4], [3]])
+    batch = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
+    assert batch.candidates_C.tolist() == [3, 4, 5]
+    assert batch.target_B.tolist() == [0, 0, 1]
+
+
+def test_without_in_batch_only_own_negatives_count():
+    world = examples([[1], [2]], [[5, 6], [7]])
+    batch = collate_batch(world, np.array([0, 1]), seed=1, epoch=0, in_batch=False)
+    assert {pair for pair, counts in cells(world, batch).items() if counts} == {
+        ("q0", "d01"), ("q0", "d05"), ("q0", "d06"), ("q1", "d02"), ("q1", "d07"),
+    }
+
+
+def test_without_in_batch_a_known_positive_among_the_own_negatives_is_masked_still():
+    world = examples([[1]], [[5, 6]], [[1, 6]])
+    batch = collate_batch(world, np.array([0]), seed=1, epoch=0, in_batch=False)
+    assert [pair for pair, counts in cells(world, batch).items() if counts] == [("q0", "d01"), ("q0", "d05")]
+
+
+def test_short_lists_are_not_padded():
+    world = examples([[1], [2], [3]], [[], [5], [6, 7]])
+    batch = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
+    assert batch.candidates_C.tolist() == [1, 2, 3, 5, 6, 7]
+    lonely = collate_batch(world, np.array([0]), seed=1, epoch=0, in_batch=True)
+    assert lonely.candidates_C.tolist() == [1]
+
+
+def test_several_positives_take_turns():
+    world = examples([[1, 2, 3]], [[5]])
+    seen = []
+    for epoch in range(6):
+        batch = collate_batch(world, np.array([0]), seed=1, epoch=epoch, in_batch=True)
+        seen.append(int(batch.candidates_C[batch.target_B[0]]))
+    assert sorted(seen[:3]) == [1, 2, 3]
+    assert seen[3:] == seen[:3]
+
+
+def test_permuting_the_queries_permutes_the_rows_of_the_mask():
+    world = examples([[1], [2], [3]], [[2, 7], [1], [8]], [[1, 8], [2], [3, 7]])
+    there = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
+    back = collate_batch(world, np.array([2, 0, 1]), seed=1, epoch=0, in_batch=True)
+    assert there.candidates_C.tolist() == back.candidates_C.tolist()
+    assert there.masked_BC[[2, 0, 1]].tolist() == back.masked_BC.tolist()
+    assert there.target_B[[2, 0, 1]].tolist() == back.target_B.tolist()
+
+
+def test_an_epoch_has_every_query_once_in_an_order_of_its_own():
+    world = examples([[0]] * 50, [[1]] * 50)
+    plans = [np.concatenate(list(plan_epoch(world, 7, epoch, 16))).tolist() for epoch in (0, 1, 0)]
+    assert sorted(plans[0]) == list(range(50))
+    assert plans[0] != plans[1]
+    assert plans[0] == plans[2]
+    assert [len(rows) for rows in plan_epoch(world, 7, 0, 16)] == [16, 16, 16, 2]
+
+
+lists = st.lists(st.lists(st.integers(0, 8), max_size=4, unique=True), min_size=2, max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists, lists, st.data(), st.booleans())
+def test_the_mask_is_what_a_double_loop_says(negatives, known, data, in_batch):
+    size = min(len(negatives), len(known))
+    positives = [data.draw(st.integers(0, 8)) for _ in range(size)]
+    held = [sorted({*known[place], positives[place]}) for place in range(size)]
+    world = examples([[p] for p in positives], negatives[:size], held)
+    batch = collate_batch(world, np.arange(size), seed=3, epoch=0, in_batch=in_batch)
+    for row in range(size):
+        for column, doc in enumerate(batch.candidates_C.tolist()):
+            is_own = doc == positives[row]
+            counts = is_own or (doc not in held[row] and (in_batch or doc in negatives[row]))
+            assert batch.masked_BC[row, column] == (not counts)
+        assert batch.candidates_C[batch.target_B[row]] == positives[row]
+
+
+@pytest.mark.parametrize("places", [[], [1], [2, 0], [1, 1, 2]])
+def test_groups_are_gathered_in_the_order_asked_for(places):
+    three = groups([7, 8], [], [9])
+    index, rows = three.take(np.array(places, dtype=np.int64))
+    assert rows.tolist() == [r for place in places for r in three.of(place).tolist()]
+    assert index.tolist() == [at for at, place in enumerate(places) for _ in three.of(place)]
