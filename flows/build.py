@@ -8,6 +8,7 @@ from prefect import flow
 
 from negset import building
 from negset.configuration import load_build_config
+from negset.mining.cells import find_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.selection_inputs import needs_near_groups
 from negset.mining.statistics import statistics_fingerprint
@@ -102,7 +103,7 @@ def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:
     cells: dict[str, CellsRef] = {}
     for miner in config.mine.miners:
         key = building.cells_key(config, refs, miner, store)
-        cells[miner] = through_cache(mine, is_stored(store, CellsRef, key))(config, refs, miner, fingerprint=key)
+        cells[miner] = through_cache(mine, find_cells(store, key) is not None)(config, refs, miner, fingerprint=key)
     duplicates = _grouped(refs.snapshot, store) if needs_near_groups(building.bind(config)) else None
     return LedgerRefs(mining=refs, cells=cells, duplicates=duplicates)
 

@@ -3,14 +3,11 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
 
 from flows.local_server import local_server, server_is_configured
 from negset.errors import NegsetError
-
-ResultT = TypeVar("ResultT")
 
 
 @contextmanager
@@ -40,6 +37,7 @@ def _settings() -> Iterator[None]:
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_is_news)
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     # The heartbeat's thread is joined in steps of a second when a flow ends; nobody watches a flow run by hand.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
@@ -49,9 +47,3 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Keep a record out of the log that repeats an error which the command is about to say in one line."""
     ours = record.exc_info is not None and isinstance(record.exc_info[1], NegsetError)
     return not ours and not (record.levelno >= logging.ERROR and str(record.msg).startswith("Finished in state"))
-
-
-def run_flow(flow: Callable[[], ResultT]) -> ResultT:
-    """Run `flow` within a session."""
-    with prefect_session():
-        return flow()

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 _BLOCK = 1 << 20
@@ -57,8 +60,7 @@ def rows_digest(frame: pl.DataFrame, key: Sequence[str]) -> str:
 
     Floats are rounded to 6 digits, so that the digest survives what the files' bytes do not.
     """
-    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
-    ordered = frame.sort(list(key)).with_columns(pl.col(floats).cast(pl.Float64).round(6))
+    ordered = frame.sort(list(key))
     digest = hashlib.sha256()
     for column in sorted(ordered.columns):
         digest.update(column.encode())
@@ -67,23 +69,41 @@ def rows_digest(frame: pl.DataFrame, key: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _column_bytes(column: pl.Series) -> Iterable[bytes]:
-    """Yield one byte string for each slice of `column`: lengths and values, so that no two columns collide."""
+def _column_bytes(column: pl.Series) -> Iterator[bytes]:
+    """Yield the bytes of `column`, a slice at a time: nulls, lengths and values, so that no two columns collide."""
     for start in range(0, max(len(column), 1), _BLOCK):
         part = column.slice(start, _BLOCK)
         if part.dtype == pl.Categorical or isinstance(part.dtype, pl.Enum):
             part = part.cast(pl.String)
         yield part.is_null().cast(pl.UInt8).to_numpy().tobytes()
-        if part.dtype in (pl.String, pl.Binary):
-            array = part.to_arrow().cast(pa.large_binary() if part.dtype == pl.Binary else pa.large_string())
-            filled = array.fill_null(b"" if part.dtype == pl.Binary else "")
-            lengths = pl.from_arrow(pa.compute.binary_length(filled))
-            yield lengths.to_numpy().astype("<i8").tobytes()
-            yield b"".join(filled.cast(pa.large_binary()).to_pylist())
+        if isinstance(part.dtype, pl.List):
+            lengths = part.list.len().fill_null(0)
+            yield lengths.cast(pl.Int64).to_numpy().tobytes()
+            yield from _column_bytes(part.filter(lengths > 0).explode())
+        elif isinstance(part.dtype, pl.Struct):
+            for name in sorted(field.name for field in part.dtype.fields):
+                yield name.encode()
+                yield from _column_bytes(part.struct.field(name))
+        elif part.dtype in (pl.String, pl.Binary):
+            yield from _text_bytes(part)
         else:
-            yield canonical_json(part.to_list() if part.dtype.is_nested() else _numbers(part)).encode()
+            yield _numbers(part).tobytes()
 
 
-def _numbers(part: pl.Series) -> list[object]:
-    """Give `part` as integers, floats or booleans; times become microseconds."""
-    return (part.dt.epoch("us") if part.dtype.is_temporal() else part).to_list()
+def _text_bytes(part: pl.Series) -> Iterator[bytes]:
+    """Yield the lengths, then the bytes, of the strings in `part`; nulls are empty."""
+    array = part.to_arrow().cast(pa.large_binary() if part.dtype == pl.Binary else pa.large_string())
+    filled = array.fill_null(b"" if part.dtype == pl.Binary else "")
+    yield pa.compute.binary_length(filled).to_numpy().astype("<i8").tobytes()
+    yield b"".join(filled.cast(pa.large_binary()).to_pylist())
+
+
+def _numbers(part: pl.Series) -> NDArray[np.generic]:
+    """Give `part` as little-endian 64-bit numbers, nulls as 0; times become microseconds, floats are rounded."""
+    if part.dtype.is_temporal():
+        part = part.dt.epoch("us")
+    if part.dtype.is_float():
+        # Adding 0 turns -0.0 into 0.0.
+        return part.cast(pl.Float64).round(6).fill_null(0.0).to_numpy().astype("<f8") + 0.0
+    whole = pl.UInt64 if part.dtype == pl.UInt64 else pl.Int64
+    return part.cast(whole).fill_null(0).to_numpy().astype("<u8")

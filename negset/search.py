@@ -234,11 +234,13 @@ def _search_group(
 def _cut_rows(rows: Rows, doc_GK: Rows, score_GK: Floats, k_G: Rows) -> Hits:
     """Do what `top_hits` does for lists of one length without repetitions, several times faster."""
     by_doc_GK = np.argsort(doc_GK, axis=1)
-    doc_GK, score_GK = (np.take_along_axis(part, by_doc_GK, axis=1) for part in (doc_GK, score_GK))
+    score_GK = np.take_along_axis(score_GK, by_doc_GK, axis=1)
+    # A stable sort keeps equal scores in the order of their documents.
     by_score_GK = np.argsort(-score_GK, axis=1, kind="stable")
+    order_GK = np.take_along_axis(by_doc_GK, by_score_GK, axis=1)
     kept_GK = np.arange(doc_GK.shape[1]) < k_G[:, None]
-    doc_GK, score_GK = (np.take_along_axis(part, by_score_GK, axis=1) for part in (doc_GK, score_GK))
-    return Hits(np.repeat(rows, k_G), doc_GK[kept_GK], score_GK[kept_GK])
+    docs, scores = np.take_along_axis(doc_GK, order_GK, axis=1), np.take_along_axis(score_GK, by_score_GK, axis=1)
+    return Hits(np.repeat(rows, k_G), docs[kept_GK], scores[kept_GK])
 
 
 def _fetcher(backend: Backend, queries: int) -> Fetch:

@@ -158,7 +158,7 @@ class RecipeConfig(Section):
 class GatesConfig(Section):
     """What a set must satisfy before it is published."""
 
-    min_full_share: float = Field(0.5, ge=0, le=1)
+    min_full_share: float = Field(0.25, ge=0, le=1)
     """Smallest share of the queries with candidates that must get all the negatives wanted."""
     query_leaks: Literal["drop", "fail"] = "drop"
     """A query whose normalised text stands in another split too: drop it with that reason, or fail the gate."""

@@ -183,6 +183,12 @@ FATES: Final = (
     _never("fates", "fates_complete", "Each query that was asked for negatives has a fate", "fate IS NULL"),
     _never(
         "fates",
+        "fates_published",
+        "A query that was kept or is short is published",
+        "fate <> 'dropped' AND published = 0",
+    ),
+    _never(
+        "fates",
         "fates_consistent",
         "Kept means all that were wanted, short means some, dropped means none and a reason",
         "NOT ((fate = 'kept' AND got = wanted) OR (fate = 'short' AND got > 0 AND got < wanted)"

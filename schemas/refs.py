@@ -83,9 +83,10 @@ class NegativeSetRef(Ref):
 
 
 class CheckpointRef(Ref):
-    """A trained encoder."""
+    """A trained encoder and what it measures; `path` is the folder of its run, `rows` the queries trained on."""
 
     kind: ClassVar[str] = "checkpoint"
+    path: str
 
 
 class MiningRefs(BaseModel):

@@ -141,7 +141,8 @@ def _check_result(expectation: Expectation, found: Mapping[str, object] | None) 
     details = result.get("details") or {}
     rows = details.get("unexpected_rows") or result.get("unexpected_index_list") or []
     keys = KEYS[expectation.table]
-    unexpected = result.get("unexpected_count", result.get("observed_value", 0))
+    # A check of a column's values reports null on an empty table.
+    unexpected = result.get("unexpected_count", result.get("observed_value")) or 0
     return CheckResult(
         name=expectation.name,
         description=expectation.description,

@@ -26,14 +26,16 @@ class RefSerializer(Serializer[D]):
     type: Literal["negset-ref"] = "negset-ref"
 
     def dumps(self, obj: D) -> bytes:
-        """Write `obj` with its kind; anything but a reference is a defect of the room."""
+        """Write a reference with its kind, or the message of the error that a failed room ended in."""
+        if isinstance(obj, BaseException):
+            return canonical_json({"failed": type(obj).__name__, "message": str(obj)}).encode()
         if not isinstance(obj, Ref):
             message = f"a room gives a reference, not a {type(obj).__name__}"
             raise TypeError(message)
         return canonical_json({"ref": obj.kind, **obj.model_dump()}).encode()
 
     def loads(self, blob: bytes) -> D:
-        """Read a reference; an unknown kind or field is an error, and Prefect then computes anew."""
+        """Read a reference; what is none, an unknown kind or field is an error, and Prefect then computes anew."""
         values = json.loads(blob)
         kinds = {ref.kind: ref for ref in Ref.__subclasses__()}
         return cast("D", kinds[values.pop("ref")].model_validate(values))

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import TaskRunContext
 
-from negset.building import selection_folder, selection_counts
+from negset.building import selection_counts, selection_folder
 from negset.publishing.publish import Draft, publish_set
 from negset.publishing.reading import read_latest
 from negset.snapshot import open_snapshot

@@ -4,7 +4,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-from negset.building import selection_folder, expectations
+from negset.building import expectations, selection_folder
 from negset.errors import ValidationFailed
 from negset.snapshot import open_snapshot
 from negset.store import Store
@@ -33,9 +33,7 @@ def _check(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, s
     folder = store.open(selected.kind, selected.fingerprint)
     try:
         opened = open_snapshot(store, snapshot)
-        gates.check_set(
-            folder, selection_folder(folder), opened, expectations(config), staged, config.mine.splits
-        )
+        gates.check_set(folder, selection_folder(folder), opened, expectations(config), staged, config.mine.splits)
     except ValidationFailed as error:
         kept = Place().failures_folder() / f"{config.name}-{selected.fingerprint[:12]}"
         shutil.rmtree(kept, ignore_errors=True)

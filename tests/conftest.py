@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ |= {
@@ -16,13 +18,26 @@ os.environ |= {
 }
 
 import hypothesis
+import polars as pl
 import pytest
 
+from negset import building
+from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
+from negset.mining.cells import mine_cells
+from negset.mining.duplicates import find_duplicates
+from negset.mining.statistics import prepare_statistics
+from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
+from negset.tables import read_table
+from negset.vectors import embed_texts, vectors_fingerprint
+from schemas.config import BuildConfig
+from schemas.refs import LedgerRefs, MiningRefs, SelectionRef
 
 # The first example of a test pays for imports and caches; a deadline would make the suite depend on the machine.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
+
+Judgement = tuple[str, str, int]
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +54,80 @@ def shared_data() -> Path:
 def store(tmp_path: Path) -> Store:
     """Give an empty store."""
     return Store(tmp_path / "store")
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selection made without an orchestrator, and what it was made from."""
+
+    ref: SelectionRef
+    refs: LedgerRefs
+    folder: Path
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Read a table of the set."""
+        return pl.concat([read_table(path) for path in sorted((self.folder / "data" / name).rglob("*.parquet"))])
+
+    def negatives(self) -> dict[str, list[str]]:
+        """Give the documents chosen for each query, by rank."""
+        chosen = self.table("negatives").sort("query_id", "rank").group_by("query_id", maintain_order=True)
+        return {str(key[0]): frame["doc_id"].to_list() for key, frame in chosen}
+
+    def rejections(self, query: str) -> dict[str, str]:
+        """Give the rule that rejected each candidate of `query`."""
+        mine = self.table("candidates").filter((pl.col("query_id") == query) & pl.col("rejected_by").is_not_null())
+        return dict(mine.select("doc_id", pl.col("rejected_by").cast(pl.String)).iter_rows())
+
+
+def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None) -> Selected:
+    """Run the rooms of `config` up to the selection, with `encoder` in place of the configured one if given."""
+    snapshot = build_snapshot(config.source, store)
+    opened = open_snapshot(store, snapshot)
+    refs = MiningRefs(snapshot=snapshot)
+    if "dense" in config.mine.miners:
+        prepared = prepare_encoder(config.encoder, opened, store)
+        model = encoder or open_encoder(config.encoder, store, prepared)
+        vectors = {}
+        for role in ("query", "document"):
+            ids, texts = building.role_texts(opened, role)
+            key = vectors_fingerprint(prepared, snapshot.content, role)
+            vectors[f"{role}_vectors"] = embed_texts(model, ids, texts, role, store, config.encoder.shard_size, key)
+        refs = MiningRefs(snapshot=snapshot, encoder=prepared, **vectors)
+    if "bm25" in config.mine.miners:
+        refs = refs.model_copy(update={"statistics": prepare_statistics(config.mine.bm25, opened, store)})
+    inputs = building.open_inputs(config, refs, store)
+    cells = {miner: mine_cells(inputs, miner, store) for miner in config.mine.miners}
+    ledger = LedgerRefs(mining=refs, cells=cells, duplicates=find_duplicates(opened, store))
+    selected = building.select(config, ledger, store)
+    return Selected(selected, ledger, store.open(selected.kind, selected.fingerprint))
+
+
+@pytest.fixture
+def select() -> Callable[..., Selected]:
+    """Give `select_set`."""
+    return select_set
+
+
+def write_tables(
+    folder: Path,
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    qrels: Sequence[Judgement],
+    splits: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a collection as Parquet tables: id to text, id to text, and judgements."""
+    folder.mkdir(parents=True, exist_ok=True)
+    split = [(splits or {}).get(query, "train") for query in queries]
+    pl.DataFrame({"doc_id": list(documents), "text": list(documents.values())}).write_parquet(folder / "corpus.parquet")
+    pl.DataFrame({"query_id": list(queries), "text": list(queries.values()), "split": split}).write_parquet(
+        folder / "queries.parquet"
+    )
+    schema = {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32}
+    pl.DataFrame(qrels, schema=schema, orient="row").write_parquet(folder / "qrels.parquet")
+    return folder
+
+
+@pytest.fixture
+def collection() -> Callable[..., Path]:
+    """Give `write_tables`."""
+    return write_tables

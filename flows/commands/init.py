@@ -41,7 +41,7 @@ negatives = 5
 share = 0.95                # change it, build again: nothing before the selection runs
 
 [gates]
-min_full_share = 0.5        # publish only if this share of the queries gets all its negatives
+min_full_share = 0.25       # publish only if this share of the queries gets all its negatives
 """
 
 
@@ -78,7 +78,7 @@ def _starter(source: SourceConfig, tables: SourceTables, summary: str, name: str
         format=source.format,
         path=Path(source.path).resolve().as_posix() if local and source.path else source.path,
         extra="".join(f"\n{line}" for line in lines),
-        splits=f"{_toml(chosen):<19} # {note}; found: {', '.join(found)}",
+        splits=f"{_toml(chosen):<19}# {note}; found: {', '.join(found)}",
     )
 
 

@@ -2,7 +2,19 @@
 
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from negset.publishing.manifest import read_manifest
+from negset.store import read_json
+
+_MEASURES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "recall@100"}
+
+
+class HeldOut(BaseModel):
+    """What metrics.json says of the held-out queries."""
+
+    before: dict[str, float]
+    after: dict[str, float]
 
 
 def describe_set(version: Path) -> str:
@@ -17,3 +29,20 @@ def describe_set(version: Path) -> str:
         f"{sum(queries.dropped.values()):,} dropped{':' if dropped else ''}{dropped}\n"
         f"negatives   {counts.candidates.chosen:,} of {counts.candidates.mined:,} candidates"
     )
+
+
+def describe_training(folder: Path) -> str:
+    """Say in a few lines where the run in `folder` lies and what it measured before and after."""
+    written = read_json(folder / "metrics.json")
+    metrics = HeldOut.model_validate(written["held_out"])
+    queries = int(metrics.before["queries"])
+    lines = [f"model       {folder / 'model'}", f"{'':<12}{'before':>8} {'after':>8}   on {queries:,} held-out queries"]
+    for name, label in _MEASURES.items():
+        lines.append(f"{label:<12}{metrics.before[name]:>8.4f} {metrics.after[name]:>8.4f}")
+    if written["novel"] is not None:
+        novel = HeldOut.model_validate(written["novel"])
+        lines.append(
+            f"{'nDCG@10':<12}{novel.before['ndcg_at_10']:>8.4f} {novel.after['ndcg_at_10']:>8.4f}   "
+            f"on the {int(novel.before['queries']):,} of them that share no positive with a trained query"
+        )
+    return "\n".join(lines)

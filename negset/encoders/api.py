@@ -35,8 +35,8 @@ class ApiEncoder:
     fingerprint: str
     dimensions: int
     config: EncoderConfig
+    wait: Callable[[float], None]
     api_key: str = field(default="", repr=False)
-    wait: Callable[[float], None] = time.sleep
 
     def encode(self, texts: Sequence[str], ids: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Encode `texts` with the prompt of `role` in front; `ids` change nothing.
@@ -79,7 +79,7 @@ def open_folder(config: EncoderConfig, folder: Path, fingerprint: str, secrets: 
             message = f"encoder.api_key_env names {config.api_key_env!r}, which is not set in the environment"
             raise ConfigError(message)
     dimensions = request_vectors([PROBE], config, key, time.sleep).shape[1]
-    return ApiEncoder(fingerprint=fingerprint, dimensions=dimensions, config=config, api_key=key)
+    return ApiEncoder(fingerprint=fingerprint, dimensions=dimensions, config=config, wait=time.sleep, api_key=key)
 
 
 def request_vectors(

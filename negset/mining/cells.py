@@ -24,7 +24,7 @@ from negset.mining.miner import (
     encodable_texts,
     find_miner,
 )
-from negset.mining.positives import doc_ids, labelled_positives
+from negset.mining.positives import doc_ids
 from negset.progress import Progress, no_progress
 from negset.search import Hits, Rows, ranks
 from negset.store import Store
@@ -60,10 +60,11 @@ def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
     if missing:
         message = f"mine.splits names {missing}, which no query has; the splits are {known}"
         raise ConfigError(message)
-    positives = labelled_positives(inputs.snapshot).group_by("query").agg(pl.len().alias("positives"))
+    labels = inputs.snapshot.qrels().filter(pl.col("relevance") >= 1)
+    positives = labels.group_by("query_id").agg(pl.col("doc_id").n_unique().alias("positives"))
     return (
         queries.filter(pl.col("split").is_in(splits) if splits else pl.lit(value=True))
-        .join(positives, on="query")
+        .join(positives, on="query_id")
         .select("query", "query_id", "text", "positives")
         .sort("query")
     )
@@ -149,6 +150,12 @@ def mine_cells(inputs: MiningInputs, miner: str, store: Store, progress: Progres
     key = fingerprint("cells", VERSION, [cell.fingerprint for cell in cells])
     with store.staging() as staged:
         return store.commit(CellsRef, key, cells_content(inputs, miner), rows, staged, facts)
+
+
+def find_cells(store: Store, key: str) -> CellsRef | None:
+    """Give the reference of mined cells all of which are there, every byte as it was written, else None."""
+    ref = store.ref(CellsRef, key)
+    return ref if ref is not None and not missing_cells(listed_cells(store, ref), store) else None
 
 
 def listed_cells(store: Store, ref: CellsRef) -> list[Cell]:

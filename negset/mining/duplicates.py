@@ -7,6 +7,7 @@ missed by chance. Buckets larger than `SMALL` are compared by neighbours only, s
 corpus even where thousands of documents are made from one template.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def find_duplicates(
     groups = near_groups(snapshot.documents().select("title", "text", "text_sha256"), threshold, progress)
     with store.staging() as staged:
         np.save(staged / "near_group.npy", groups, allow_pickle=False)
-        return store.commit(DuplicatesRef, name, fingerprint(groups.tobytes().hex()), len(groups), staged)
+        return store.commit(DuplicatesRef, name, hashlib.sha256(groups.tobytes()).hexdigest(), len(groups), staged)
 
 
 def open_duplicates(store: Store, ref: DuplicatesRef) -> NDArray[np.uint32]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from negset.text import text_digests
+
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
 
@@ -49,9 +51,20 @@ def known_positives(snapshot: "Snapshot") -> pl.DataFrame:
 
 
 def own_texts(snapshot: "Snapshot") -> pl.DataFrame:
-    """Give `query` and `doc` of every pair whose normalised texts are equal, sorted."""
-    pairs = query_texts(snapshot).join(doc_texts(snapshot), on="text_sha256")
-    return pairs.select("query", "doc").sort("query", "doc")
+    """Give `query` and `doc` of every pair in which the document, or its title, is the query's own text, sorted.
+
+    The title counts because a question of a forum is often a document too, its text under the same title.
+    """
+    documents = pl.concat([doc_texts(snapshot), doc_titles(snapshot)]).unique()
+    return query_texts(snapshot).join(documents, on="text_sha256").select("query", "doc").sort("query", "doc")
+
+
+def doc_titles(snapshot: "Snapshot") -> pl.DataFrame:
+    """Give `doc` and the `text_sha256` of its normalised title, of the documents that have one."""
+    parts = [snapshot.documents(name).select("doc_id", "title") for name in snapshot.partitions()]
+    titled = pl.concat(parts).sort("doc_id").with_row_index("doc").filter(pl.col("title").fill_null("") != "")
+    digests = pl.Series(text_digests(titled.get_column("title")), dtype=pl.Binary)
+    return titled.select(pl.col("doc").cast(pl.UInt32), text_sha256=digests)
 
 
 def query_texts(snapshot: "Snapshot") -> pl.DataFrame:

@@ -5,7 +5,7 @@ Rules see the candidate frame of mining with these columns added: `rejected_by`,
 reads them, `near_group` and `near_positive`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from negset.errors import ContractError, MissingColumnsError, listed
-from negset.fingerprint import fingerprint
-from negset.mining.recipe import BoundRecipe, recipe_fingerprint
-from negset.mining.selection_inputs import SelectionInputs, pack_pairs
+from negset.mining.recipe import BoundRecipe
+from negset.mining.selection_inputs import SelectionInputs, near_known_positive
 from negset.progress import Progress, no_progress
 from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 
-VERSION = 1
 _TABLE = "candidates"
 FATE: Final = pl.Enum(["kept", "short", "dropped"])
 SOURCE: Final = pl.Enum(["mined", "random", "judged"])
@@ -49,14 +47,6 @@ class Selection:
     candidates: pl.DataFrame
     negatives: pl.DataFrame
     fates: pl.DataFrame
-
-
-def selection_fingerprint(
-    candidates_content: str, snapshot_content: str, recipe: BoundRecipe, splits: Sequence[str], *, drop_leaks: bool
-) -> str:
-    """Hash what a selection depends on; the seed is in the `recipe` where a rule uses it."""
-    parts = (candidates_content, snapshot_content, recipe_fingerprint(recipe), sorted(splits), drop_leaks)
-    return fingerprint("selection", VERSION, *parts)
 
 
 def select_negatives(
@@ -141,7 +131,7 @@ def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame)
     ]
     if inputs.near_group is not None:
         group = inputs.near_group[doc]
-        known = np.isin(pack_pairs(query, group), inputs.near_positives)
+        known = near_known_positive(inputs, query, group)
         added += [pl.Series("near_group", group, dtype=pl.UInt32), pl.Series("near_positive", known, dtype=pl.Boolean)]
     return kept.with_columns(*added, **{name: pl.lit(None, dtype=kind) for name, kind in _BLANK.items()})
 

@@ -51,7 +51,7 @@ class PartWriter:
 
     def _write(self, count: int) -> None:
         rows = pl.concat([frame for frame in self.waiting if frame.height] or self.waiting[:1])
-        write_table(rows[:count], self.table, self.folder / f"part-{self.parts:05d}.parquet")
+        write_table(rows[:count], self.table, self.folder / f"part-{self.parts:05d}.parquet", presorted=True)
         self.waiting, self.rows, self.parts = [rows[count:]], self.rows - count, self.parts + 1
 
 

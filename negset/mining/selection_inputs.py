@@ -73,7 +73,7 @@ def open_selection_inputs(
     near_positives = np.zeros(0, np.uint64)
     if near_group is not None and recipe.reads("near_positive"):
         known = known_positives(snapshot)
-        near_positives = np.unique(pack_pairs(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
+        near_positives = np.unique(_pack(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
     return SelectionInputs(queries, id_keys(queries["query_id"]), ids, id_keys(ids), near_group, near_positives)
 
 
@@ -100,7 +100,17 @@ def _with_reasons(
     return queries.with_columns(reason=reason, asked=asked).drop("text_sha256")
 
 
-def pack_pairs(query: NDArray[np.uint32], group: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """Put each pair of a `query` and a near-duplicate `group` into one number."""
+def near_known_positive(
+    inputs: SelectionInputs, query: NDArray[np.uint32], group: NDArray[np.uint32]
+) -> NDArray[np.bool_]:
+    """Tell of each pair whether the `query` has a known positive in the near-duplicate `group`."""
+    known, pairs = inputs.near_positives, _pack(query, group)
+    if not len(known):
+        return np.zeros(len(pairs), bool)
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, pairs), len(known) - 1)] == pairs
+    return found
+
+
+def _pack(query: NDArray[np.uint32], group: NDArray[np.uint32]) -> NDArray[np.uint64]:
     packed: NDArray[np.uint64] = (query.astype(np.uint64) << np.uint64(32)) | group
     return packed

@@ -27,7 +27,7 @@ def write_bag(folder: Path, manifest: SetManifest, identity: str, *, by: str, at
     }
     _write(folder / DECLARATION, "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
     _write(folder / INFO, "".join(f"{name}: {' '.join(value.split())}\n" for name, value in info.items()))
-    _write(folder / PAYLOAD, "".join(f"{file.sha256}  {file.path}\n" for file in manifest.files))
+    _write(folder / PAYLOAD, digest_lines({file.path: file.sha256 for file in manifest.files}))
 
 
 def write_tag_manifest(folder: Path, coming: dict[str, str]) -> None:
@@ -35,7 +35,12 @@ def write_tag_manifest(folder: Path, coming: dict[str, str]) -> None:
     papers = (path for path in folder.rglob("*") if path.is_file())
     digests = {path.relative_to(folder).as_posix(): path for path in papers}
     listed = {name: file_digest(path) for name, path in digests.items() if not name.startswith("data/")} | coming
-    _write(folder / TAGS, "".join(f"{listed[name]}  {name}\n" for name in sorted(listed)))
+    _write(folder / TAGS, digest_lines(listed))
+
+
+def digest_lines(digests: dict[str, str]) -> str:
+    """Write `digests` (file name to sha256) as the lines of a bag manifest, by name."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
 
 
 def read_digests(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from html import escape
 
 from negset.publishing.flat_view import split_slug
 from schemas.manifest import SetManifest
@@ -61,7 +62,7 @@ def _body(manifest: SetManifest, identity: str) -> Iterator[str]:
     yield f"# {manifest.dataset}"
     yield ""
     if manifest.description:
-        yield manifest.description
+        yield escape(manifest.description, quote=False)
         yield ""
     yield (
         f"A negative set for training retrievers, version `{identity}`: {counts.rows['negatives']:,} negatives for "

@@ -110,14 +110,13 @@ def _rejected(example: Example) -> Html:
 def _rejected_row(row: Row, example: Example) -> Html:
     rule = str(row["rejected_by"])
     value, limit = row["rejected_value"], row["rejected_threshold"]
-    measured = [
-        f"{name} {number:.3f}" for name, number in (("value", value), ("limit", limit)) if isinstance(number, float)
-    ]
+    named = (("value", value), ("limit", limit))
+    measured = [f"{name} {number:.3f}" for name, number in named if isinstance(number, float)]
     place = f"{row['miner']} {row['rank']}" if row["rank"] is not None else str(row["miner"])
     return tag(
         "tr",
         tag("td", _chip(rule, "rejected"), tag("small", text(_WORDS.get(rule, "")))),
-        tag("td", text(" · ".join([*measured, place])), class_="number"),
+        tag("td", *(tag("div", text(line)) for line in [*measured, place]), class_="number"),
         tag("td", _passage(row, example, _SHORT)),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from negset.tables import read_table, write_table
 from schemas.frames import KEYS
@@ -34,16 +35,25 @@ def scan_parts(folder: Path, table: str) -> pl.LazyFrame:
 
 
 def whole_queries(folder: Path, table: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows of `table` a file at a time, a query that lies in two files with the later one."""
+    """Yield the rows of `table` a row group at a time, a query that lies in two with the later one."""
     rest: pl.DataFrame | None = None
-    for path in part_files(folder, table):
-        part = as_strings(read_table(path))
+    for part in _row_groups(part_files(folder, table)):
         rows = part if rest is None else pl.concat([rest, part])
         last = rows.get_column("query_id").tail(1)
         rest = rows.filter(pl.col("query_id") == last.item()) if rows.height else rows
         yield rows.head(rows.height - rest.height)
     if rest is not None:
         yield rest
+
+
+def _row_groups(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """Yield the row groups of `files`, and an empty frame for a file without any."""
+    for path in files:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for number in range(file.num_row_groups):
+                yield as_strings(pl.DataFrame(file.read_row_group(number)))
+            if not file.num_row_groups:
+                yield as_strings(read_table(path))
 
 
 def write_parts(frame: pl.DataFrame, table: str, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 Nothing here believes the selection: known positives come from the snapshot's qrels, twins from its text digests,
 sums from the rows. Texts stay out. NaN would turn into NULL on its way into SQLite, so that a column says whether
-each number is finite. A file of a table is held in memory at a time.
+each number is finite. A row group of negatives is held in memory at a time.
 """
 
 import sqlite3
@@ -29,7 +29,8 @@ class Facts:
     """What the snapshot says of every query and of every document that matters to a set.
 
     `queries`: query_id, query_split, query_text (group), text_hash, held_out (a split that is held out more has
-    its text). `documents`: doc_id, doc_text (group), text_hash. Equal groups are equal normalised texts, of queries and documents alike.
+    its text too). `documents`: doc_id, doc_text (group), text_hash. Equal groups are equal normalised texts, of
+    queries and documents alike.
     `known_ids`: query_text, doc_id; `known_texts`: query_text, doc_text: the known positives of a query's text.
     `judged`: query_id, doc_id that the qrels call positive.
     """
@@ -63,7 +64,7 @@ def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path
         _insert(connection, "positives", positives_view(positives, queries, documents, facts))
         for part in whole_queries(folder, "negatives"):
             _insert(connection, "negatives", negatives_view(part, queries, documents, facts))
-        _insert(connection, "fates", fates_view(fates, counted, ledger, facts, splits))
+        _insert(connection, "fates", fates_view(fates, queries, counted, ledger, facts, splits))
         _insert(connection, "candidates", candidates_view(ledger, counted))
         _insert(connection, "ntuples", ntuples_view(folder, queries, positives, fates))
         connection.commit()
@@ -119,7 +120,7 @@ def queries_view(queries: pl.DataFrame, positives: pl.DataFrame, fates: pl.DataF
             copies=pl.len().over("query_id"),
             positives=pl.col("positives").fill_null(0),
             published_fate=_flag("published_fate"),
-            same_text=(pl.col("text").hash() == pl.col("text_hash")).fill_null(value=False),
+            same_text=pl.col("text").is_null() | (pl.col("text").hash() == pl.col("text_hash")).fill_null(value=False),
             held_out=_flag("held_out"),
             splits_of_text=pl.col("split").n_unique().over("query_text"),
         )
@@ -132,7 +133,8 @@ def documents_view(documents: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         "doc_id",
         "text_length",
         copies=pl.len().over("doc_id"),
-        same_text=(pl.col("text_hash") == pl.col("text_hash_read")).fill_null(value=False),
+        same_text=pl.col("text_length").is_null()
+        | (pl.col("text_hash") == pl.col("text_hash_read")).fill_null(value=False),
     )
 
 
@@ -172,7 +174,7 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
         .join(facts.documents.select("doc_id", "doc_text"), on="doc_id", how="left")
         .join(_marked(facts.known_ids, "known_positive"), on=["query_text", "doc_id"], how="left")
         .join(_marked(facts.known_texts, "known_text"), on=texts, how="left")
-        .join(queries.select("query_id", query_split="split"), on="query_id", how="left")
+        .join(queries.select("query_id", query_split="split").unique("query_id"), on="query_id", how="left")
         .sort("query_id", "rank", "score", descending=[False, False, True], nulls_last=True)
     )
     before = pl.col("score").shift(1).over("query_id")
@@ -204,13 +206,21 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
 
 
 def fates_view(
-    fates: pl.DataFrame, counted: pl.DataFrame, ledger: pl.DataFrame, facts: Facts, splits: Sequence[str]
+    fates: pl.DataFrame,
+    queries: pl.DataFrame,
+    counted: pl.DataFrame,
+    ledger: pl.DataFrame,
+    facts: Facts,
+    splits: Sequence[str],
 ) -> pl.DataFrame:
     """Give each fate, and each asked query without one, beside what the rows themselves say."""
     sums = ["negatives", "candidate_rows"]
     asked = facts.queries.filter(pl.col("query_split").is_in(list(splits))) if splits else facts.queries
+    if not fates.height:
+        asked = asked.clear()  # an empty table is reported as such, not as a row for each query
     joined = (
         fates.join(_marked(asked.select("query_id"), "query_known"), on="query_id", how="full", coalesce=True)
+        .join(_marked(queries.select("query_id").unique(), "published"), on="query_id", how="left")
         .join(counted, on="query_id", how="left")
         .join(ledger.select("query_id", "candidate_rows"), on="query_id", how="left")
         .with_columns(pl.col(sums).fill_null(0))
@@ -230,6 +240,7 @@ def fates_view(
         "ranks",
         copies=pl.len().over("query_id"),
         query_known=_flag("query_known"),
+        published=_flag("published"),
         full_share=pl.lit(share, dtype=pl.Float64),
     )
 
@@ -245,7 +256,7 @@ def ntuples_view(folder: Path, queries: pl.DataFrame, positives: pl.DataFrame, f
     """Give the rows of the flat view by split folder beside the rows that the tables call for."""
     wanted = int(fates.get_column("wanted").max() or 0)  # type: ignore[arg-type]
     ranks = read_parts(folder, "negatives", ["query_id", "rank"])
-    expected = full_pairs(queries, positives, ranks, wanted).height
+    expected = full_pairs(queries.unique("query_id"), positives, ranks, wanted).height
     files = part_files(folder, "ntuples")
     rows = sum(pq.read_metadata(path).num_rows for path in files)
     found = [("all", rows, expected)] if files else []

@@ -102,6 +102,8 @@ def _bag_findings(folder: Path, manifest: SetManifest) -> Iterator[Finding]:
     except ArtifactError as error:
         yield Finding(path=bag.TAGS if bag.TAGS in str(error) else bag.PAYLOAD, problem=str(error))
         return
+    if bag.digest_lines(tags).encode() != (folder / bag.TAGS).read_bytes():
+        yield Finding(path=bag.TAGS, problem="is not in its canonical form: it was edited")
     expected = {file.path: file.sha256 for file in manifest.files}
     for name in sorted({*payload, *expected}):
         if payload.get(name) != expected.get(name):

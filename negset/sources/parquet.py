@@ -8,9 +8,13 @@ import pyarrow.parquet as pq
 
 from negset.errors import InputError
 from negset.sources.files import Place, digests, find_place, open_bytes, pick
+from negset.sources.html_text import one_line
 from negset.sources.intake import Add, Intake, adders, check_columns, new_intake, take_frame
 from negset.sources.tables import PACKED, SourceTables
 from schemas.config import SourceConfig
+
+_FAULTS = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What a damaged file makes the libraries raise; a panic is no Exception, and would pass every other net."""
 
 
 def read(source: SourceConfig) -> SourceTables:
@@ -54,9 +58,10 @@ def parquet_frames(place: Place, name: str, needed: tuple[str, ...]) -> Iterator
             file = pq.ParquetFile(stream, page_checksum_verification=True)
             check_columns(shown, needed, file.schema_arrow.names)
             for batch in file.iter_batches(PACKED):
+                batch.validate(full=True)  # a broken string would be undefined behaviour further on
                 yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
-        except (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-            message = f"{shown} is no readable Parquet file: {error}"
+        except _FAULTS as error:
+            message = f"{shown} is no readable Parquet file: {one_line(str(error))}"
             raise InputError(message) from error
 
 
@@ -65,8 +70,8 @@ def parquet_columns(place: Place, name: str) -> list[str]:
     with open_bytes(place, name) as stream:
         try:
             return [str(column) for column in pq.read_schema(stream).names]
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            message = f"{place.shown}/{name} is no readable Parquet file: {error}"
+        except _FAULTS as error:
+            message = f"{place.shown}/{name} is no readable Parquet file: {one_line(str(error))}"
             raise InputError(message) from error
 
 

@@ -1,4 +1,4 @@
-"""A room runs once for a fingerprint; a record without its artifact is not believed; only passing faults are retried."""
+"""A room runs once for a fingerprint; a record without its artifact is not believed; only passing faults retry."""
 
 from pathlib import Path
 
@@ -70,6 +70,13 @@ def test_a_record_is_plain_json():
     record = RefSerializer().dumps(ref)
     assert record == b'{"content":"c","fingerprint":"f","ref":"snapshot","rows":2}'
     assert RefSerializer().loads(record) == ref
+
+
+def test_the_record_of_a_failure_is_no_reference():
+    record = RefSerializer().dumps(ConfigError("no such file"))
+    assert record == b'{"failed":"ConfigError","message":"no such file"}'
+    with pytest.raises(KeyError):
+        RefSerializer().loads(record)
 
 
 @pytest.mark.parametrize("record", [b'{"ref":"os.system"}', b'{"__class__":"os.system","ref":"snapshot"}', b"\x80\x04"])

@@ -80,7 +80,9 @@ class MemoryVectors:
 
     def _embed(self, text: str) -> np.ndarray:
         seeds = [int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") for word in text.lower().split()]
-        total = sum((np.random.default_rng(seed).standard_normal(self.dimensions) for seed in seeds), np.ones(self.dimensions))
+        total = sum(
+            (np.random.default_rng(seed).standard_normal(self.dimensions) for seed in seeds), np.ones(self.dimensions)
+        )
         return total / np.linalg.norm(total)
 
 

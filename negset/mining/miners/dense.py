@@ -40,9 +40,7 @@ def mine(
     """Give the nearest `documents` of each query by exact inner product of unit vectors, that is by cosine."""
     queries_QD = query_vectors.gather(queries.text.to_list())
     # The ids serve the message of a search that meets a vector that is not finite.
-    return search_exact(
-        queries_QD, documents_ND, queries.depths, backend, (queries.query_id, documents.doc_id)
-    )
+    return search_exact(queries_QD, documents_ND, queries.depths, backend, (queries.query_id, documents.doc_id))
 
 
 def score_pairs(

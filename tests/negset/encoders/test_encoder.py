@@ -85,7 +85,8 @@ from schemas.config import EncoderConfig
 from schemas.refs import EncoderRef
 import negset.vectors
 config = EncoderConfig(backend="lsa", dimensions=4)
-open_encoder(config, Store(Path({str(store.root)!r})), EncoderRef(**{ref.model_dump()!r})).encode(["a cat"], ["q"], "query")
+encoder = open_encoder(config, Store(Path({str(store.root)!r})), EncoderRef(**{ref.model_dump()!r}))
+encoder.encode(["a cat"], ["q"], "query")
 for name in BACKENDS:
     load_backend(EncoderConfig(backend=name))
 print([name for name in ("torch", "sklearn", "sentence_transformers", "datasets", "pandas") if name in sys.modules])

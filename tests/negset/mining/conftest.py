@@ -1,14 +1,12 @@
-"""Tiny candidate frames and snapshots, written by hand."""
+"""Tiny candidate frames, written by hand."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import pytest
 
 from negset.mining.draws import id_keys
-from negset.text import document_text, text_digest
 
 Frame = Callable[..., pl.DataFrame]
 KINDS = {
@@ -35,16 +33,21 @@ ATTACHED = {
     "position": pl.Int32,
     "sample_prob": pl.Float64,
 }
-USUAL = {"query": 0, "miner": "dense", "is_positive": False, "is_own_text": False, "judged": False, "near_positive": False}
+USUAL = {
+    "query": 0,
+    "miner": "dense",
+    "is_positive": False,
+    "is_own_text": False,
+    "judged": False,
+    "near_positive": False,
+}
 
 
 def mined(score: Sequence[float | None], **columns: object) -> pl.DataFrame:
     """Give candidates as mining does: dense `score`s by row, other columns a value for all or a list."""
     rows = len(score)
     given = {**USUAL, "doc": list(range(rows)), "rank_dense": list(range(1, rows + 1)), "score_dense": score, **columns}
-    values = {
-        name: given[name] if isinstance(given.get(name), list) else [given.get(name)] * rows for name in KINDS
-    }
+    values = {name: given[name] if isinstance(given.get(name), list) else [given.get(name)] * rows for name in KINDS}
     frame = pl.DataFrame(values, schema=KINDS)
     return frame.with_columns(
         rank=pl.col("rank_dense"), score=pl.col("score_dense"), positive_score=pl.col("positive_score_dense")
@@ -56,9 +59,7 @@ def attached(score: Sequence[float | None], **columns: object) -> pl.DataFrame:
     rows = len(score)
     frame = mined(score, **{name: value for name, value in columns.items() if name not in ATTACHED})
     given = {**USUAL, "near_group": list(range(rows)), **columns}
-    values = {
-        name: given[name] if isinstance(given.get(name), list) else [given.get(name)] * rows for name in ATTACHED
-    }
+    values = {name: given[name] if isinstance(given.get(name), list) else [given.get(name)] * rows for name in ATTACHED}
     return frame.with_columns(
         *pl.DataFrame(values, schema=ATTACHED).get_columns(),
         query_key=pl.Series(id_keys([f"q{query}" for query in frame["query"]])),
@@ -102,41 +103,3 @@ def some_candidates() -> Callable[[int], pl.DataFrame]:
         )
 
     return draw
-
-
-@dataclass(frozen=True)
-class TinySnapshot:
-    """A snapshot in memory, of one partition, with the methods that selecting uses."""
-
-    texts: dict[str, str]
-    query_rows: list[tuple[str, str, str]]
-    labels: list[tuple[str, str, int]]
-    content: str = "tiny"
-    titles: dict[str, str] = field(default_factory=dict)
-
-    def partitions(self) -> list[str]:
-        return ["b0001of0001"]
-
-    def documents(self, partition: str | None = None) -> pl.DataFrame:
-        rows = [
-            (name, self.titles.get(name), text, text_digest(document_text(self.titles.get(name), text)))
-            for name, text in sorted(self.texts.items())
-        ]
-        kinds = {"doc_id": pl.String, "title": pl.String, "text": pl.String, "text_sha256": pl.Binary}
-        return pl.DataFrame(rows, schema=kinds, orient="row")
-
-    def queries(self) -> pl.DataFrame:
-        rows = [(name, text, split, text_digest(text)) for name, text, split in sorted(self.query_rows)]
-        kinds = {"query_id": pl.String, "text": pl.String, "split": pl.String, "text_sha256": pl.Binary}
-        return pl.DataFrame(rows, schema=kinds, orient="row")
-
-    def qrels(self) -> pl.DataFrame:
-        rows = [(*label, "train") for label in self.labels]
-        kinds = {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "split": pl.String}
-        return pl.DataFrame(rows, schema=kinds, orient="row")
-
-
-@pytest.fixture(scope="session")
-def tiny_snapshot() -> type[TinySnapshot]:
-    """Give `TinySnapshot`."""
-    return TinySnapshot

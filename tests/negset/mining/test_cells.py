@@ -1,12 +1,13 @@
 import polars as pl
 import pytest
 
-from negset.errors import ConfigError
+from negset.errors import ConfigError, ContractError
 from negset.mining.cells import (
     FILE,
     cells_content,
     cells_fingerprint,
     estimate_memory,
+    find_cells,
     listed_cells,
     mine_cells,
     mined_queries,
@@ -16,7 +17,7 @@ from negset.mining.cells import (
 )
 from negset.mining.miner import MiningInputs
 from negset.mining.statistics import open_statistics, prepare_statistics
-from negset.tables import read_table
+from negset.tables import read_table, write_table
 from schemas.config import Bm25Config, MineConfig, RandomConfig
 
 DOCUMENTS = {f"d{n:02d}": f"word{n % 7} word{n % 5} word{n % 3} common" for n in range(40)}
@@ -26,7 +27,9 @@ LABELS = [(f"q{n:02d}", f"d{n:02d}", 1) for n in range(9)] + [("q00", "d20", 1),
 
 @pytest.fixture
 def inputs(memory_snapshot, memory_vectors):
-    def make(partitions=2, documents=DOCUMENTS, queries=QUERIES, labels=LABELS, splits=None, seed=13, statistics=None, **mine):
+    def make(
+        partitions=2, documents=DOCUMENTS, queries=QUERIES, labels=LABELS, splits=None, seed=13, statistics=None, **mine
+    ):
         config = MineConfig(**{"miners": ("dense",), "depth": 5, "query_block": 4, **mine})
         snapshot = memory_snapshot(documents, queries, labels, partitions, splits)
         vectors = memory_vectors()
@@ -54,7 +57,9 @@ def test_splits_choose_queries_and_must_exist(inputs):
     chosen = MiningInputs(config.snapshot, config.config.model_copy(update={"splits": ("test",)}), 13)
     assert mined_queries(chosen)["query_id"].to_list() == ["q01", "q07"]
     wrong = MiningInputs(config.snapshot, config.config.model_copy(update={"splits": ("tset",)}), 13)
-    with pytest.raises(ConfigError, match=r"mine.splits names \['tset'\], which no query has; the splits are \['test', 'train'\]"):
+    with pytest.raises(
+        ConfigError, match=r"mine.splits names \['tset'\], which no query has; the splits are \['test', 'train'\]"
+    ):
         mined_queries(wrong)
 
 
@@ -94,11 +99,13 @@ def test_only_a_damaged_cell_is_mined_again(inputs, store, monkeypatch):
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     assert missing_cells(plan_cells(inputs(), "dense"), store) == [cells[3]]
+    assert find_cells(store, ref.fingerprint) is None
     steps = []
     mine_cells(inputs(), "dense", store, lambda *step: steps.append(step))
     assert steps == [("mine dense", 5, 6), ("mine dense", 6, 6)]
     assert [store.manifest("cell", cell.fingerprint) for cell in cells] == before
     assert missing_cells(cells, store) == []
+    assert find_cells(store, ref.fingerprint) == ref
 
 
 def test_a_new_document_touches_one_column_and_a_new_query_one_row(inputs, store):
@@ -107,7 +114,9 @@ def test_a_new_document_touches_one_column_and_a_new_query_one_row(inputs, store
     changed = [cell for cell in grown if cell.fingerprint not in before]
     assert len({cell.partition for cell in changed}) == 1
     assert len(changed) == 3
-    more = plan_cells(inputs(partitions=3, queries=QUERIES | {"r": "word2"}, labels=[*LABELS, ("r", "d00", 1)]), "dense")
+    more = plan_cells(
+        inputs(partitions=3, queries=QUERIES | {"r": "word2"}, labels=[*LABELS, ("r", "d00", 1)]), "dense"
+    )
     assert {cell.block for cell in more if cell.fingerprint not in before} == {2}
 
 
@@ -123,7 +132,9 @@ def test_a_fingerprint_covers_what_can_change_rows_and_nothing_else(inputs, memo
     other = MiningInputs(other.snapshot, other.config, other.seed, "another encoder")
     assert [cell.fingerprint for cell in plan_cells(other, "dense")] != names("dense")
     statistics = [
-        open_statistics(store, prepare_statistics(Bm25Config(k1=k1), memory_snapshot(DOCUMENTS, QUERIES, LABELS), store))
+        open_statistics(
+            store, prepare_statistics(Bm25Config(k1=k1), memory_snapshot(DOCUMENTS, QUERIES, LABELS), store)
+        )
         for k1 in (0.9, 1.2)
     ]
     assert names("bm25", statistics=statistics[0]) != names("bm25", statistics=statistics[1])
@@ -132,7 +143,10 @@ def test_a_fingerprint_covers_what_can_change_rows_and_nothing_else(inputs, memo
 
 
 def test_the_content_does_not_depend_on_how_the_work_is_cut(inputs, store):
-    refs = [mine_cells(inputs(partitions=parts, query_block=block), "dense", store) for parts, block in ((1, 100), (3, 4), (7, 1))]
+    refs = [
+        mine_cells(inputs(partitions=parts, query_block=block), "dense", store)
+        for parts, block in ((1, 100), (3, 4), (7, 1))
+    ]
     assert len({ref.content for ref in refs}) == 1
     assert len({ref.fingerprint for ref in refs}) == 3
     assert refs[1].fingerprint == cells_fingerprint(inputs(partitions=3), "dense")
@@ -150,3 +164,14 @@ def test_the_estimate_grows_with_the_largest_partition(inputs):
     assert whole > parts > 0
     # 40 documents and 4 queries of 16 float32, 7 + 3 * 6 candidates at the most, and the texts.
     assert whole - inputs(partitions=1).snapshot.documents().estimated_size() > 4 * 16 * (40 + 4)
+
+
+def test_a_cell_is_written_unsorted_only_if_it_is_in_order(inputs, store, tmp_path):
+    ref = mine_cells(inputs(), "dense", store)
+    frame = read_table(store.open("cell", listed_cells(store, ref)[0].fingerprint) / FILE)
+    write_table(frame, "cell", tmp_path / "as-is.parquet", presorted=True)
+    write_table(frame.sample(fraction=1, shuffle=True, seed=1), "cell", tmp_path / "sorted.parquet")
+    assert (tmp_path / "as-is.parquet").read_bytes() == (tmp_path / "sorted.parquet").read_bytes()
+    for wrong in (frame[[0, 2, 1]], frame[[0, 0]], frame[[9, 0]]):
+        with pytest.raises(ContractError, match="not in the order of its key"):
+            write_table(wrong, "cell", tmp_path / "wrong.parquet", presorted=True)

@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from negset.mining import duplicates
 from negset.mining.duplicates import duplicates_fingerprint, find_duplicates, near_groups, open_duplicates
@@ -150,14 +152,32 @@ def test_groups_are_those_of_comparing_every_pair(seed, threshold):
     assert groups(*texts, threshold=threshold) == by_hand(texts, threshold)
 
 
-def test_the_result_is_kept_in_the_store(tiny_snapshot, store, monkeypatch):
-    snapshot = tiny_snapshot(texts={"b": "same text here", "a": "other", "c": "Same text  here"}, query_rows=[], labels=[])
+def test_the_result_is_kept_in_the_store(memory_snapshot, store, monkeypatch):
+    snapshot = memory_snapshot({"b": "same text here", "a": "other", "c": "Same text  here"}, {}, [])
     ref = find_duplicates(snapshot, store)
     assert open_duplicates(store, ref).tolist() == [0, 1, 1]
-    assert (ref.rows, ref.fingerprint) == (3, duplicates_fingerprint("tiny"))
+    assert (ref.rows, ref.fingerprint) == (3, duplicates_fingerprint(snapshot.content))
     monkeypatch.setattr(duplicates, "near_groups", None)
     assert find_duplicates(snapshot, store) == ref
 
 
 def test_an_empty_corpus():
     assert groups() == []
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["tldr", "npl"])
+def test_real_collections_give_the_groups_of_comparing_every_pair(shared_data, name):
+    raw = pl.read_parquet(shared_data / name / "corpus.parquet").sort("doc_id")
+    documents = corpus(raw["text"].to_list(), raw["title"].to_list() if "title" in raw.columns else None)
+    distinct = documents.unique("text_sha256", maintain_order=True)
+    sets = duplicates.shingle_sets(distinct.select("title", "text"))
+    _, columns = np.unique(sets.keys, return_inverse=True)
+    ones = np.ones(len(columns), np.int32)
+    matrix = sparse.csr_array((ones, columns.astype(np.int32), sets.starts.astype(np.int32)))
+    shared = (matrix @ matrix.T).tocoo()
+    near = shared.data >= 0.9 * (sets.sizes[shared.row] + sets.sizes[shared.col] - shared.data) - 1e-9
+    graph = sparse.coo_array((ones[: near.sum()], (shared.row[near], shared.col[near])), shape=shared.shape)
+    expected, _ = connected_components(graph, directed=False)
+    found = len(np.unique(near_groups(documents)))
+    assert found == expected < documents.height

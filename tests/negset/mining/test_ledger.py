@@ -21,7 +21,15 @@ from schemas.config import EncoderConfig, MineConfig, RandomConfig, RunConfig, S
 
 DOCUMENTS = {f"d{n:02d}": f"word{n % 7} word{n % 5} word{n % 3} common" for n in range(30)}
 QUERIES = {f"q{n}": f"word{n % 7} word{n % 5} word{n}" for n in range(7)}
-LABELS = [("q0", "d03", 1), ("q0", "d11", 2), ("q1", "d29", 1), ("q2", "d02", 1), ("q3", "d05", 0), ("q3", "d04", 1), ("q5", "d07", 1)]
+LABELS = [
+    ("q0", "d03", 1),
+    ("q0", "d11", 2),
+    ("q1", "d29", 1),
+    ("q2", "d02", 1),
+    ("q3", "d05", 0),
+    ("q3", "d04", 1),
+    ("q5", "d07", 1),
+]
 
 
 def mine(store, snapshot, vectors, by="", seed=13, **mine):
@@ -47,7 +55,9 @@ def frame(memory_snapshot, memory_vectors, tmp_path_factory):
 
 def test_the_columns_are_the_contract(frame):
     ranks = {f"rank_{miner}": pl.Int32 for miner in ("dense", "bm25", "random")} | {"rank": pl.Int32}
-    scores = {f"{name}_{miner}": pl.Float64 for miner in ("dense", "bm25", "random") for name in ("score", "positive_score")}
+    scores = {
+        f"{name}_{miner}": pl.Float64 for miner in ("dense", "bm25", "random") for name in ("score", "positive_score")
+    }
     flags = dict.fromkeys(("is_positive", "is_own_text", "judged"), pl.Boolean)
     first = {"query": pl.UInt32, "doc": pl.UInt32, "miner": pl.Enum(["dense", "bm25", "random"])}
     assert dict(frame.schema) == first | ranks | scores | {"score": pl.Float64, "positive_score": pl.Float64} | flags
@@ -61,7 +71,7 @@ def test_ranks_and_scores_are_those_of_a_search_of_everything(frame, memory_vect
     texts, queries = list(DOCUMENTS.values()), list(QUERIES.values())
     cosine = np.round(vectors.gather(queries).astype(np.float64) @ vectors.gather(texts).astype(np.float64).T, 6)
     for query, doc, rank, score in frame.select("query", "doc", "rank_dense", "score_dense").rows():
-        better = sorted(range(30), key=lambda other: (-cosine[query, other], other))  # noqa: B023
+        better = sorted(range(30), key=lambda other: (-cosine[query, other], other))
         depth = 4 + sum(name == f"q{query}" and relevance > 0 for name, _, relevance in LABELS)
         place = better.index(doc) + 1
         assert rank == (place if place <= depth else None)
@@ -76,10 +86,7 @@ def test_every_candidate_of_a_miner_is_there_once_with_the_first_that_proposed_i
         assert part["rank_random"].drop_nulls().sort().to_list() == list(range(1, 4 + positives))
     assert frame["query"].unique().to_list() == [0, 1, 2, 3, 5]  # q4 and q6 have no positive
     expected = pl.coalesce(
-        *(
-            pl.when(pl.col(f"rank_{miner}").is_not_null()).then(pl.lit(miner))
-            for miner in ("dense", "bm25", "random")
-        )
+        *(pl.when(pl.col(f"rank_{miner}").is_not_null()).then(pl.lit(miner)) for miner in ("dense", "bm25", "random"))
     )
     assert frame.select((pl.col("miner").cast(pl.String) == expected).all()).item()
 
@@ -90,10 +97,14 @@ def test_every_pair_has_a_dense_and_a_bm25_score_and_none_of_the_lots(frame):
     matched = frame.filter(pl.col("rank_bm25").is_not_null())
     assert (matched["score_bm25"] > 0).all()
     order = matched.sort("query", pl.col("score_bm25").neg(), "doc").select("query", "rank_bm25")
-    assert order["rank_bm25"].to_list() == order.select(pl.int_range(1, pl.len() + 1).over("query")).to_series().to_list()
+    assert (
+        order["rank_bm25"].to_list() == order.select(pl.int_range(1, pl.len() + 1).over("query")).to_series().to_list()
+    )
 
 
-def test_the_positive_score_is_the_lowest_of_the_labelled_positives_retrieved_or_not(memory_snapshot, memory_vectors, store):
+def test_the_positive_score_is_the_lowest_of_the_labelled_positives_retrieved_or_not(
+    memory_snapshot, memory_vectors, store
+):
     labels = [("q0", "d00", 1), ("q0", "d13", 1), ("q1", "d01", 1)]
     snapshot, vectors = memory_snapshot(DOCUMENTS, QUERIES, labels), memory_vectors()
     frame = candidates(store, snapshot, vectors, miners=("dense", "bm25"), depth=1)
@@ -102,9 +113,7 @@ def test_the_positive_score_is_the_lowest_of_the_labelled_positives_retrieved_or
     assert frame.filter((pl.col("query") == 0) & (pl.col("doc") == 13)).is_empty()  # not retrieved
     for miner in ("dense", "bm25"):
         lowest = {
-            query: min(
-                deep.filter((pl.col("query") == query) & pl.col("doc").is_in(docs))[f"score_{miner}"].to_list()
-            )
+            query: min(deep.filter((pl.col("query") == query) & pl.col("doc").is_in(docs))[f"score_{miner}"].to_list())
             for query, docs in ((0, [0, 13]), (1, [1]))
         }
         found = frame.group_by("query").agg(pl.col(f"positive_score_{miner}").unique()).sort("query")
@@ -156,7 +165,9 @@ def test_cutting_order_blocks_and_threads_change_nothing(
     assert_frame_equal(frames[0], frames[2], check_exact=True)
 
 
-def test_a_run_stands_beside_the_other_miners_and_scores_only_what_it_has(memory_snapshot, memory_vectors, store, tmp_path):
+def test_a_run_stands_beside_the_other_miners_and_scores_only_what_it_has(
+    memory_snapshot, memory_vectors, store, tmp_path
+):
     path = tmp_path / "run.trec"
     path.write_text("q0 Q0 d05 1 9.5 x\nq0 Q0 d03 2 3.0 x\nq2 Q0 d09 1 1.0 x\n")
     snapshot = memory_snapshot(DOCUMENTS, QUERIES, LABELS)
@@ -173,7 +184,8 @@ def test_a_run_stands_beside_the_other_miners_and_scores_only_what_it_has(memory
 
 
 @pytest.mark.parametrize(
-    ("miners", "by", "basis"), [(("random", "bm25"), "", "bm25"), (("dense", "bm25"), "bm25", "bm25"), (("random",), "", "random")]
+    ("miners", "by", "basis"),
+    [(("random", "bm25"), "", "bm25"), (("dense", "bm25"), "bm25", "bm25"), (("random",), "", "random")],
 )
 def test_the_basis_is_the_one_named_or_the_first_with_scores(memory_snapshot, memory_vectors, store, miners, by, basis):
     snapshot = memory_snapshot(DOCUMENTS, QUERIES, LABELS)
@@ -183,7 +195,7 @@ def test_the_basis_is_the_one_named_or_the_first_with_scores(memory_snapshot, me
 
 
 def test_an_unknown_basis_is_a_mistake_of_the_config(memory_snapshot, memory_vectors, store):
-    with pytest.raises(ConfigError, match="recipe.by names 'bm52'"):
+    with pytest.raises(ConfigError, match=r"recipe\.by names 'bm52'"):
         candidates(store, memory_snapshot(DOCUMENTS, QUERIES, LABELS), memory_vectors(), "bm52", miners=("dense",))
 
 
@@ -221,9 +233,15 @@ def test_two_thousand_positives_on_one_query_keep_the_memory_flat(memory_snapsho
 
 
 def test_it_reads_what_ingest_and_embed_wrote(store, tmp_path):
-    pl.DataFrame({"doc_id": list(DOCUMENTS), "text": list(DOCUMENTS.values())}).write_parquet(tmp_path / "corpus.parquet")
-    pl.DataFrame({"query_id": list(QUERIES), "text": list(QUERIES.values())}).write_parquet(tmp_path / "queries.parquet")
-    pl.DataFrame(LABELS, schema=["query_id", "doc_id", "relevance"], orient="row").write_parquet(tmp_path / "qrels.parquet")
+    pl.DataFrame({"doc_id": list(DOCUMENTS), "text": list(DOCUMENTS.values())}).write_parquet(
+        tmp_path / "corpus.parquet"
+    )
+    pl.DataFrame({"query_id": list(QUERIES), "text": list(QUERIES.values())}).write_parquet(
+        tmp_path / "queries.parquet"
+    )
+    pl.DataFrame(LABELS, schema=["query_id", "doc_id", "relevance"], orient="row").write_parquet(
+        tmp_path / "qrels.parquet"
+    )
     frames = []
     for partitions in (1, 3):
         source = SourceConfig(format="parquet", path=str(tmp_path), partitions=partitions)
@@ -232,7 +250,10 @@ def test_it_reads_what_ingest_and_embed_wrote(store, tmp_path):
         encoder = open_encoder(config, store, prepare_encoder(config, snapshot, store))
         documents, queries = snapshot.documents(), snapshot.queries()
         vectors = [
-            open_vectors(store, embed_texts(encoder, table[key].to_list(), texts.to_list(), role, store, 16, f"{role}{partitions}"))
+            open_vectors(
+                store,
+                embed_texts(encoder, table[key].to_list(), texts.to_list(), role, store, 16, f"{role}{partitions}"),
+            )
             for table, key, texts, role in (
                 (queries, "query_id", queries["text"], "query"),
                 (documents, "doc_id", encodable_texts(documents), "document"),

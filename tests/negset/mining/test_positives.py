@@ -39,7 +39,10 @@ def test_twins_of_a_positive_are_positives(memory_snapshot):
 
 def test_a_title_is_part_of_what_twins_share(memory_snapshot):
     snapshot = memory_snapshot(
-        {"d0": "tin", "d1": "tin", "d2": "tin"}, QUERIES, [("q1", "d0", 1)], titles={"d0": "Metals", "d1": "metals", "d2": "Cans"}
+        {"d0": "tin", "d1": "tin", "d2": "tin"},
+        QUERIES,
+        [("q1", "d0", 1)],
+        titles={"d0": "Metals", "d1": "metals", "d2": "Cans"},
     )
     assert rows(known_positives(snapshot)) == [(1, 0), (1, 1)]
 
@@ -52,6 +55,13 @@ def test_twins_and_shared_texts_add_up(memory_snapshot):
 
 def test_a_query_that_is_a_document_is_found(memory_snapshot):
     assert rows(own_texts(memory_snapshot(DOCUMENTS, QUERIES, []))) == [(3, 3)]
+
+
+def test_a_question_under_its_own_title_is_the_query_itself(memory_snapshot):
+    """A forum's question is often a document too: its body alone, or title and body, hide whose it is."""
+    titles = {"d1": "METAL that  melts", "d4": "iron"}
+    found = rows(own_texts(memory_snapshot(DOCUMENTS, QUERIES, [], partitions=2, titles=titles)))
+    assert found == [(0, 1), (2, 1), (3, 3), (3, 4)]
 
 
 def test_ids_come_in_the_order_of_the_rows_of_all_documents(memory_snapshot):

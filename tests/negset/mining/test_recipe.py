@@ -79,7 +79,10 @@ def test_negatives_and_options_override_the_recipe():
         ({"name": "perc_pos"}, r"unknown recipe 'perc_pos' \(did you mean 'perc-pos'\?\); shipped: abs, "),
         ({"name": "no/such.toml"}, r"cannot read recipe file no/such\.toml"),
         ({"options": {"percent": {"share": 0.8}}}, r"options for rule 'percent'.*recipe 'perc-pos' has known_positive"),
-        ({"options": {"percent_of_positive": {"shar": 0.8}}}, r"unknown option 'shar' \(did you mean 'share'\?\); it takes by, share"),
+        (
+            {"options": {"percent_of_positive": {"shar": 0.8}}},
+            r"unknown option 'shar' \(did you mean 'share'\?\); it takes by, share",
+        ),
         ({"options": {"percent_of_positive": {"share": 1.8}}}, r"rule 'percent_of_positive': option share is 1\.8"),
         ({"options": {"top": {"k": "many"}}}, r"rule 'top': option k is 'many'"),
         ({"options": {"known_positive": {"off": True}}}, r"unknown option 'off'; it takes none"),

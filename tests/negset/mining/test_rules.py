@@ -157,7 +157,9 @@ def test_needs_follow_the_option_by():
 def test_the_first_reason_wins_and_null_rejects(candidates):
     frame = candidates([0.9, 0.8, None]).lazy()
     high = pl.col("score") > 0.85
-    judged = reject(reject(frame, high, "first", pl.col("score"), pl.lit(0.85)), pl.col("score") > 0, "second").collect()
+    judged = reject(
+        reject(frame, high, "first", pl.col("score"), pl.lit(0.85)), pl.col("score") > 0, "second"
+    ).collect()
     assert judged.select(VERDICT).rows() == [("first", 0.9, 0.85), ("second", None, None), ("first", None, 0.85)]
 
 

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from negset.errors import ContractError, MissingColumnsError
 from negset.mining.recipe import bind_recipe, load_recipe
-from negset.mining.selection import select_blocks, select_negatives, selection_fingerprint
+from negset.mining.selection import select_blocks, select_negatives
 from negset.mining.selection_inputs import open_selection_inputs
 from schemas.config import RecipeConfig
 from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
@@ -18,13 +18,13 @@ DOCS = 40
 
 
 @pytest.fixture(scope="session")
-def world(tiny_snapshot):
+def world(memory_snapshot):
     """Give the inputs of a selection over `queries` queries of one positive each, by a recipe."""
 
-    def build(name="naive", queries=3, miners=("dense", "bm25", "random"), near=None, split="train", **config):
-        snapshot = tiny_snapshot(
-            texts={f"d{at:02d}": f"text {at}" for at in range(DOCS)},
-            query_rows=[(f"q{at:03d}", f"query {at}", split) for at in range(queries)],
+    def build(name="naive", queries=3, miners=("dense", "bm25", "random"), near=None, **config):
+        snapshot = memory_snapshot(
+            documents={f"d{at:02d}": f"text {at}" for at in range(DOCS)},
+            queries={f"q{at:03d}": f"query {at}" for at in range(queries)},
             labels=[(f"q{at:03d}", "d39", 1) for at in range(queries)],
         )
         recipe = bind_recipe(load_recipe(RecipeConfig(name=name, **config)), miners, 13)
@@ -129,11 +129,11 @@ def test_margin_rejects_all_but_one(world, mined_candidates):
 def test_why_a_query_is_short_or_dropped(world, mined_candidates):
     inputs, recipe = world("perc-pos", queries=6)
     block = mined_candidates(
-        [0.9] * 4 + [0.9, 0.2] + [0.3, 0.2],
-        query=[0] * 4 + [1, 1] + [2, 2],
-        doc=[0, 1, 2, 3] + [0, 1] + [0, 1],
+        [0.9, 0.9, 0.9, 0.9, 0.9, 0.2, 0.3, 0.2],
+        query=[0, 0, 0, 0, 1, 1, 2, 2],
+        doc=[0, 1, 2, 3, 0, 1, 0, 1],
         positive_score_dense=0.8,
-        is_positive=[True, True, False, False] + [True, False] + [False, False],
+        is_positive=[True, True, False, False, True, False, False, False],
     )
     selection = select_negatives([block], inputs, recipe)
     assert fate(selection, "q000") == ("dropped", "known_positive", 4, 0, 4)  # two each: the first by name
@@ -149,11 +149,12 @@ def test_a_samplers_quota_is_its_own_reason(world, mined_candidates):
     assert fate(select_negatives([block], inputs, recipe)) == ("short", "mixture", 4, 3, 5)
 
 
-def test_queries_dropped_at_once_leave_no_candidates(tiny_snapshot, mined_candidates):
-    snapshot = tiny_snapshot(
-        texts={f"d{at:02d}": f"text {at}" for at in range(10)},
-        query_rows=[("q1", "same", "train"), ("q2", "Same", "test"), ("q3", "other", "train"), ("q4", "dev", "dev")],
+def test_queries_dropped_at_once_leave_no_candidates(memory_snapshot, mined_candidates):
+    snapshot = memory_snapshot(
+        documents={f"d{at:02d}": f"text {at}" for at in range(10)},
+        queries={"q1": "same", "q2": "Same", "q3": "other", "q4": "dev"},
         labels=[("q1", "d01", 1), ("q2", "d02", 1), ("q4", "d03", 1)],
+        splits={"q2": "test", "q4": "dev"},
     )
     recipe = bind_recipe(load_recipe(RecipeConfig(name="naive", negatives=1)), ["dense"], 13)
     near = np.arange(10, dtype=np.uint32)
@@ -210,9 +211,7 @@ def test_totals_add_up_no_positive_is_sampled_and_blocks_do_not_matter(world, mi
     whole = select_negatives([frame], inputs, recipe)
     borders = [0, *sorted(cuts), 12]
     blocks = [frame.filter(pl.col("query").is_between(low, high - 1)) for low, high in itertools.pairwise(borders)]
-    cut = select_negatives(
-        [block.sample(fraction=1, shuffle=True, seed=1) for block in blocks], inputs, recipe
-    )
+    cut = select_negatives([block.sample(fraction=1, shuffle=True, seed=1) for block in blocks], inputs, recipe)
     for table in ("candidates", "negatives", "fates"):
         assert_frame_equal(getattr(whole, table), getattr(cut, table))
     candidates, fates = whole.candidates, whole.fates
@@ -258,17 +257,7 @@ def test_blocks_out_of_order_and_lacking_columns(world, mined_candidates):
         select_negatives([mined_candidates([0.5]).drop("positive_score")], inputs, recipe)
 
 
-def test_fingerprints_cover_what_selecting_depends_on(world):
-    (_, naive), (_, star) = world("naive"), world("star")
-    keys = {
-        selection_fingerprint("c", "s", naive, [], drop_leaks=True),
-        selection_fingerprint("d", "s", naive, [], drop_leaks=True),
-        selection_fingerprint("c", "t", naive, [], drop_leaks=True),
-        selection_fingerprint("c", "s", star, [], drop_leaks=True),
-        selection_fingerprint("c", "s", naive, ["train"], drop_leaks=True),
-        selection_fingerprint("c", "s", naive, [], drop_leaks=False),
-    }
-    assert len(keys) == 6
-    assert selection_fingerprint("c", "s", naive, ["b", "a"], drop_leaks=True) == selection_fingerprint(
-        "c", "s", naive, ["a", "b"], drop_leaks=True
-    )
+def test_among_rules_that_rejected_as_many_the_first_by_name_is_the_reason(world, mined_candidates):
+    inputs, recipe = world("naive", queries=1)
+    block = mined_candidates([0.9, 0.8], is_own_text=[True, False], is_positive=[False, True])
+    assert fate(select_negatives([block], inputs, recipe)) == ("dropped", "known_positive", 4, 0, 2)

@@ -14,10 +14,10 @@ QUERIES, DEPTH = 20, 6
 
 
 @pytest.fixture
-def select(tiny_snapshot, mined_candidates):
-    snapshot = tiny_snapshot(
-        texts={f"d{at}": f"text {at}" for at in range(8)},
-        query_rows=[(f"q{at:02d}", f"query {at}", "train") for at in range(QUERIES)],
+def select(memory_snapshot, mined_candidates):
+    snapshot = memory_snapshot(
+        documents={f"d{at}": f"text {at}" for at in range(8)},
+        queries={f"q{at:02d}": f"query {at}" for at in range(QUERIES)},
         labels=[(f"q{at:02d}", "d7", 1) for at in range(QUERIES)],
     )
     recipe = bind_recipe(load_recipe(RecipeConfig(name="margin-pos")), ["dense", "random"], 13)
@@ -47,7 +47,9 @@ def test_tables_are_written_and_counted(select, tmp_path):
     assert totals.fates == {"kept": QUERIES}
     assert totals.reasons == {}
     assert totals.rejected_by == {"margin": QUERIES * 2}
-    assert sorted(files(tmp_path)) == [f"data/{name}/part-00000.parquet" for name in ("candidates", "fates", "negatives")]
+    assert sorted(files(tmp_path)) == [
+        f"data/{name}/part-00000.parquet" for name in ("candidates", "fates", "negatives")
+    ]
     negatives = read_table(tmp_path / "data/negatives/part-00000.parquet")
     assert negatives["doc_id"].to_list() == ["d2", "d3", "d4", "d5"] * QUERIES
     assert negatives["rank"].to_list() == [1, 2, 3, 4] * QUERIES

@@ -49,11 +49,12 @@ def test_twins_within_a_split_and_other_texts_stay():
 
 
 @pytest.fixture
-def snapshot(tiny_snapshot):
-    return tiny_snapshot(
-        texts={"d1": "one", "d2": "two", "d3": "ONE ", "d4": "four"},
-        query_rows=[("q1", "Who?", "train"), ("q2", "who?", "test"), ("q3", "what", "train"), ("q4", "when", "test")],
+def snapshot(memory_snapshot):
+    return memory_snapshot(
+        documents={"d1": "one", "d2": "two", "d3": "ONE ", "d4": "four"},
+        queries={"q1": "Who?", "q2": "who?", "q3": "what", "q4": "when"},
         labels=[("q1", "d1", 1), ("q2", "d2", 1), ("q4", "d4", 0)],
+        splits={"q2": "test", "q4": "test"},
     )
 
 

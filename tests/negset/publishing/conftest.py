@@ -1,6 +1,7 @@
 """A tiny set, made by hand: five queries, twelve documents, two negatives wanted."""
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,7 +81,9 @@ class HandMade:
     """A snapshot of the tables above, cut into `parts` partitions."""
 
     parts: int = 2
-    texts: dict[str, str] = field(default_factory=dict)
+    document_rows: tuple = tuple(DOCUMENTS)
+    query_rows: tuple = tuple(QUERIES)
+    qrel_rows: tuple = tuple(QRELS)
 
     def partitions(self):
         return [f"b{number}" for number in range(self.parts)]
@@ -95,7 +98,7 @@ class HandMade:
                 "metadata": None,
                 "text_sha256": text_digest(document_text(title, text)),
             }
-            for number, (doc_id, title, text) in enumerate(DOCUMENTS)
+            for number, (doc_id, title, text) in enumerate(self.document_rows)
             if partition is None or number % self.parts == int(partition[1:])
         ]
         return pl.DataFrame(rows, schema_overrides={"title": pl.String, "metadata": pl.String})
@@ -110,13 +113,13 @@ class HandMade:
                 "metadata": None,
                 "text_sha256": text_digest(text),
             }
-            for query_id, text, split in QUERIES
+            for query_id, text, split in self.query_rows
         ]
         return pl.DataFrame(rows, schema_overrides={"asked_at": pl.Datetime("us", "UTC"), "metadata": pl.String})
 
     def qrels(self):
         return pl.DataFrame(
-            QRELS,
+            list(self.qrel_rows),
             schema={"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "split": pl.String},
             orient="row",
         )
@@ -239,3 +242,9 @@ def published(draft, tmp_path):
     """Give the folder of the tiny set's one version."""
     ref = publish_set(draft, tmp_path / "sets", by="ada", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     return Path(ref.path)
+
+
+@pytest.fixture
+def tiny_set():
+    """Give this module: its tables and what stages and drafts them."""
+    return sys.modules[__name__]

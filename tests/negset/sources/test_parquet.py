@@ -2,6 +2,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from negset.errors import InputError
@@ -78,3 +80,11 @@ def test_a_corpus_may_be_several_files(folder):
         ("2", "corpus/b.parquet", 1),
         ("3", "corpus/b.parquet", 2),
     ]
+
+
+def test_broken_strings_inside_a_sound_file_are_found(folder):
+    words = pa.array([b"one", b"\xff\xfe", b"three"], pa.binary())
+    broken = pa.StringArray.from_buffers(3, words.buffers()[1], words.buffers()[2])
+    pq.write_table(pa.table({"query_id": ["a", "b", "c"], "text": broken}), folder / "queries.parquet")
+    with pytest.raises(InputError, match=r"queries\.parquet is no readable Parquet file: .*UTF8"):
+        read_source(SourceConfig(format="parquet", path=str(folder)))

@@ -77,8 +77,10 @@ def test_a_query_without_negatives_trains_only_in_batch():
 
 def test_known_positives_are_no_negatives():
     known = pl.DataFrame({"query_id": ["q1", "q1"], "doc_id": ["d4", "elsewhere"]})
-    examples = build_examples(small(), known, NO_TEXTS, split="train")
+    shared = small(negatives=[("q1", "d3", 2), ("q1", "d4", 1), ("q2", "d4", 1)])
+    examples = build_examples(shared, known, NO_TEXTS, split="train")
     assert ids(examples, examples.negatives, 0) == ["d3"]
+    assert ids(examples, examples.negatives, 1) == ["d4"]
     assert ids(examples, examples.known, 0) == ["d1", "d4"]
 
 

@@ -31,7 +31,8 @@ def snapshot(memory_snapshot):
     return memory_snapshot(TEXTS, QUERIES, LABELS, titles=TITLES)
 
 
-def opened(snapshot, store, config=Bm25Config()):
+def opened(snapshot, store, config=None):
+    config = config or Bm25Config()
     statistics = open_statistics(store, prepare_statistics(config, snapshot, store))
     inputs = MiningInputs(snapshot, MineConfig(miners=("bm25",), bm25=config), 13, statistics=statistics)
     return find_miner("bm25").open_miner(inputs), statistics
@@ -57,7 +58,11 @@ def test_scores_are_those_of_bm25s(snapshot, store, config):
     found = by_pair(miner.open_partition(documents)(queries))
     stemmer = Stemmer.Stemmer(config.stemmer) if config.stemmer else None
     tokens = bm25s.tokenize(
-        documents.text.to_list(), stopwords=config.stopwords or [], stemmer=stemmer, show_progress=False, return_ids=False
+        documents.text.to_list(),
+        stopwords=config.stopwords or [],
+        stemmer=stemmer,
+        show_progress=False,
+        return_ids=False,
     )
     reference = bm25s.BM25(method="lucene", k1=config.k1, b=config.b)
     reference.index(tokens, show_progress=False)
@@ -94,7 +99,9 @@ def test_only_documents_with_a_shared_term_are_proposed(snapshot, store):
 
 
 def test_ties_go_to_the_smaller_document_and_cuts_keep_the_best(memory_snapshot, store):
-    snapshot = memory_snapshot({f"d{n:02d}": "tin can" for n in range(40)} | {"d40": "tin tin"}, {"q": "tin"}, [("q", "d00", 1)])
+    snapshot = memory_snapshot(
+        {f"d{n:02d}": "tin can" for n in range(40)} | {"d40": "tin tin"}, {"q": "tin"}, [("q", "d00", 1)]
+    )
     documents, queries = everything(snapshot)
     miner, _ = opened(snapshot, store)
     hits = miner.open_partition(documents)(Queries(queries.rows, queries.query_id, queries.text, np.array([5])))
@@ -173,7 +180,9 @@ def test_scifact_ranks_as_bm25_does(shared_data, memory_snapshot, store):
 
     from negset.mining.cells import query_blocks
 
-    corpus, queries, qrels = (pl.read_parquet(shared_data / "scifact" / f"{name}.parquet") for name in ("corpus", "queries", "qrels"))
+    corpus, queries, qrels = (
+        pl.read_parquet(shared_data / "scifact" / f"{name}.parquet") for name in ("corpus", "queries", "qrels")
+    )
     snapshot = memory_snapshot(
         dict(corpus.select("doc_id", "text").rows()),
         dict(queries.select("query_id", "text").rows()),
@@ -191,5 +200,11 @@ def test_scifact_ranks_as_bm25_does(shared_data, memory_snapshot, store):
         ir_measures.ScoredDoc(block.query_id[query], documents.doc_id[doc], score)
         for query, doc, score in zip(hits.query.tolist(), hits.doc.tolist(), hits.score.tolist(), strict=True)
     ]
-    labels = [ir_measures.Qrel(query, doc, rel) for query, doc, rel, split in qrels.select("query_id", "doc_id", "relevance", "split").rows() if split == "test"]
-    assert ir_measures.calc_aggregate([ir_measures.nDCG @ 10], labels, run)[ir_measures.nDCG @ 10] == pytest.approx(0.676, abs=0.005)
+    labels = [
+        ir_measures.Qrel(query, doc, rel)
+        for query, doc, rel, split in qrels.select("query_id", "doc_id", "relevance", "split").rows()
+        if split == "test"
+    ]
+    assert ir_measures.calc_aggregate([ir_measures.nDCG @ 10], labels, run)[ir_measures.nDCG @ 10] == pytest.approx(
+        0.676, abs=0.005
+    )

@@ -49,7 +49,9 @@ def test_a_pair_has_a_score_where_the_run_has_one(tmp_path, memory_snapshot):
 
 def test_parquet_is_read_too(tmp_path):
     path = tmp_path / "run.parquet"
-    pl.DataFrame({"score": [1.5, 2.5], "doc_id": ["a", "b"], "query_id": ["NA", "NA"], "other": [1, 2]}).write_parquet(path)
+    pl.DataFrame({"score": [1.5, 2.5], "doc_id": ["a", "b"], "query_id": ["NA", "NA"], "other": [1, 2]}).write_parquet(
+        path
+    )
     assert pairs(read_run(path, QUERY_IDS, DOC_IDS)) == [(2, 0, 1.5), (2, 1, 2.5)]
 
 

@@ -1,0 +1,60 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+
+class Page(HTMLParser):
+    """Collect tags, attributes and what is not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.open, self.addresses = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+        assert not [name for name, _ in attributes if name.startswith("on")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def page(published):
+    return (published / "report.html").read_text()
+
+
+def test_the_page_loads_nothing_runs_nothing_and_is_well_formed(page):
+    parsed = Page()
+    parsed.feed(page)
+    assert parsed.open == []
+    assert parsed.addresses == []
+    assert "script" not in parsed.seen
+    assert "Content-Security-Policy" in page
+    assert not re.search(r"@import|url\(", page)
+
+
+def test_texts_are_shown_and_never_run(page):
+    """A document, the description and a check's description bring markup."""
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#x27;d05&#x27;)&lt;/script&gt;" in page
+    assert "&lt;script&gt;alert(&#x27;description&#x27;)" in page
+    assert "rows &lt;b&gt;" in page
+
+
+def test_the_page_says_why(page):
+    assert "dense at rank 4 · scores 0.800 · 0.100 below its positive at 0.900, 89% of it" in page
+    assert "value 0.870" in page
+    assert "limit 0.855" in page
+    assert "dropped: no_candidates" in page
+    assert "random · passed 1 rules, taken by top" in page
+    assert "3 rejected, 1 survived but were not sampled" in page
+
+
+def test_the_page_is_the_same_wherever_and_whenever_it_is_made(tiny_set, page, tmp_path):
+    draft = tiny_set.draft_of(tiny_set.stage(tmp_path / "again", parts=4))
+    ref = tiny_set.publish_set(draft, tmp_path / "elsewhere", by="bob", at=tiny_set.datetime(2031, 1, 1))
+    assert (tmp_path / "elsewhere" / "tiny" / "versions" / ref.fingerprint / "report.html").read_text() == page

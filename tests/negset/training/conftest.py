@@ -1,0 +1,69 @@
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from negset.text import document_text, text_digest
+from negset.training.examples import SetTables
+from negset.training.model import StaticStart
+
+
+class Planted:
+    """A world that training must help in: a query's word for a topic is never a word of its documents.
+
+    Each topic has its own word in queries and another in documents; only labelled pairs say which belong
+    together. Train and test queries differ in their filler words, documents of test queries are not those of
+    train queries, so what is learned is the topic's words.
+    """
+
+    def __init__(self, topics: int = 6, per_topic: int = 6) -> None:
+        documents, queries, qrels = [], [], []
+        for topic in range(topics):
+            for place in range(per_topic):
+                name = f"{topic}x{place}"
+                documents.append((f"d{name}", None, f"body{topic} filler{place} noise{(topic + place) % 5}"))
+                split = "test" if place % 3 == 0 else "train"
+                queries.append((f"q{name}", f"ask{topic} word{place} noise{(topic * place) % 5}", split))
+                qrels += [(f"q{name}", f"d{topic}x{other}", 1) for other in range(per_topic) if other % 3 == place % 3]
+        self._documents = pl.DataFrame(
+            documents, schema={"doc_id": pl.String, "title": pl.String, "text": pl.String}, orient="row"
+        ).sort("doc_id")
+        self._queries = pl.DataFrame(queries, schema=["query_id", "text", "split"], orient="row").sort("query_id")
+        self._qrels = pl.DataFrame(qrels, schema=["query_id", "doc_id", "relevance"], orient="row")
+
+    def partitions(self) -> list[str]:
+        return ["b0000of0001"]
+
+    def documents(self, partition: str | None = None) -> pl.DataFrame:
+        texts = [document_text(title, text) for title, text in self._documents.select("title", "text").iter_rows()]
+        return self._documents.with_columns(text_sha256=pl.Series([text_digest(t) for t in texts], dtype=pl.Binary))
+
+    def queries(self) -> pl.DataFrame:
+        digests = [text_digest(text) for text in self._queries.get_column("text").to_list()]
+        return self._queries.with_columns(text_sha256=pl.Series(digests, dtype=pl.Binary))
+
+    def qrels(self) -> pl.DataFrame:
+        return self._qrels
+
+    def tables(self) -> SetTables:
+        """Give a set in which each query has two documents of other topics as negatives."""
+        ids = self._documents.get_column("doc_id").to_list()
+        rows = [
+            (query, [doc for doc in ids if doc[1] != query[1]][(int(query[1]) * 7 + rank * 5) % 25], rank)
+            for query in self._queries.get_column("query_id").to_list()
+            for rank in (1, 2)
+        ]
+        negatives = pl.DataFrame(rows, schema=["query_id", "doc_id", "rank"], orient="row")
+        return SetTables(self._queries, self._documents, self._qrels.select("query_id", "doc_id"), negatives)
+
+    def start(self, dimensions: int = 16) -> StaticStart:
+        """Give random embeddings of all words, the same each time."""
+        texts = [*self._documents.get_column("text").to_list(), *self._queries.get_column("text").to_list()]
+        words = sorted({word for text in texts for word in text.split()})
+        drawn = torch.randn(len(words), dimensions, generator=torch.Generator().manual_seed(5))
+        return StaticStart(words, drawn.numpy().astype(np.float32))
+
+
+@pytest.fixture
+def planted() -> Planted:
+    return Planted()
