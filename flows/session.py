@@ -37,7 +37,6 @@ def _settings() -> Iterator[None]:
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_is_news)
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     # The heartbeat's thread is joined in steps of a second when a flow ends; nobody watches a flow run by hand.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield

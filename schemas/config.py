@@ -200,7 +200,7 @@ class TrainConfig(Section):
     """Times each query is trained on; 0 takes the model kind's own (static 5, others 1)."""
     batch_size: int = Field(128, ge=2)
     learning_rate: float = Field(0.0, ge=0)
-    """Peak learning rate; 0 takes the model kind's own (static 3e-3, others 2e-5)."""
+    """Peak learning rate; 0 takes the model kind's own (static 5e-3, others 2e-5)."""
     temperature: float = Field(0.05, gt=0)
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""

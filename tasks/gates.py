@@ -3,6 +3,7 @@
 This is the only module that imports Great Expectations, which takes seconds: import it when a set is validated.
 """
 
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from negset.snapshot import Snapshot
 from negset.store import write_durably
 from schemas.expectations import KEYS, CheckResult, Expectation, GateReport
 from schemas.manifest import Plain
+
+# This module of theirs raises its own level and tells of every temporary folder that it makes.
+logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 DOCS = "data_docs"
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import hypothesis
 import polars as pl
 import pytest
 
+from flows.local_server import local_server
 from negset import building
 from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
 from negset.mining.cells import mine_cells
@@ -131,3 +132,35 @@ def write_tables(
 def collection() -> Callable[..., Path]:
     """Give `write_tables`."""
     return write_tables
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run flows against one server; its database and results lie in a folder of the test run."""
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_RESULTS_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
+
+    results = tmp_path_factory.mktemp("results")
+    with local_server(os.environ) as url:
+        changes = {
+            PREFECT_API_URL: url,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+            PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
+        }
+        os.environ["PREFECT_API_URL"] = url
+        with temporary_settings(changes):
+            yield url
+        del os.environ["PREFECT_API_URL"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty NEGSET_HOME."""
+    monkeypatch.setenv("NEGSET_HOME", str(tmp_path / "home"))
+    for name in ("NEGSET_STORE", "NEGSET_SETS", "NEGSET_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"

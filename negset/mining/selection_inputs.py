@@ -1,6 +1,6 @@
 """What selecting knows beside the candidates: which queries ask for negatives, ids, and near-duplicates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -58,14 +58,13 @@ def open_selection_inputs(
     *,
     splits: Sequence[str] = (),
     drop_leaks: bool = True,
-    missing_positives: Iterable[str] = (),
 ) -> SelectionInputs:
     """Gather what selecting from `snapshot` by `recipe` needs.
 
     `near_group` is the near-duplicate group of each document (`duplicates.open_duplicates`); `splits` those whose
-    queries get negatives, empty for all; `missing_positives` ids of queries all of whose positives are absent.
+    queries get negatives, empty for all.
     """
-    queries = _with_reasons(snapshot, splits, missing_positives, drop_leaks=drop_leaks)
+    queries = _with_reasons(snapshot, splits, drop_leaks=drop_leaks)
     ids = doc_ids(snapshot)
     if near_group is None and needs_near_groups(recipe):
         message = f"recipe {recipe.name!r} reads near_group, but no near-duplicates were given"
@@ -77,9 +76,7 @@ def open_selection_inputs(
     return SelectionInputs(queries, id_keys(queries["query_id"]), ids, id_keys(ids), near_group, near_positives)
 
 
-def _with_reasons(
-    snapshot: "Snapshot", splits: Sequence[str], missing: Iterable[str], *, drop_leaks: bool
-) -> pl.DataFrame:
+def _with_reasons(snapshot: "Snapshot", splits: Sequence[str], *, drop_leaks: bool) -> pl.DataFrame:
     queries = snapshot.queries().with_row_index("query").select("query", "query_id", "split", "text_sha256")
     known = queries["split"].unique().sort().to_list()
     for split in splits:
@@ -89,9 +86,7 @@ def _with_reasons(
     leaks = query_leaks(queries)["query_id"] if drop_leaks else pl.Series([], dtype=pl.String)
     with_positive = labelled_positives(snapshot)["query"].unique()
     reason = (
-        pl.when(pl.col("query_id").is_in(pl.Series(list(missing), dtype=pl.String).implode()))
-        .then(pl.lit("positive_missing"))
-        .when(~pl.col("query").is_in(with_positive.implode()))
+        pl.when(~pl.col("query").is_in(with_positive.implode()))
         .then(pl.lit("no_positive"))
         .when(pl.col("query_id").is_in(leaks.implode()))
         .then(pl.lit("query_leak"))

@@ -132,7 +132,8 @@ def write_version(draft: Draft, manifest: SetManifest, folder: Path, *, by: str,
     """Write tables and papers of `draft` into `folder`, flushed, the manifest last."""
     identity, data = version_id(manifest), manifest_bytes(manifest)
     shutil.copytree(draft.folder / "data", folder / "data")
-    shutil.copytree(draft.gates, folder / VALIDATION)
+    # The gates' folder may be an artifact of the store, whose own manifest is none of a reader's business.
+    shutil.copytree(draft.gates, folder / VALIDATION, ignore=shutil.ignore_patterns(MANIFEST))
     papers = {
         "README.md": dataset_card(manifest, identity),
         "schema.json": _json(schema_document(manifest)),

@@ -27,7 +27,7 @@ from schemas.config import TrainConfig
 
 UNKNOWN: Final = "[UNK]"
 """Token 0: what every word that is not in the vocabulary becomes. It counts for nothing."""
-EMBEDDING_RATE: Final = 3e-3
+EMBEDDING_RATE: Final = 5e-3
 """Peak learning rate of the embeddings, whose mean length is scaled to 1; chosen by measurement."""
 WEIGHT_RATE: Final = 3e-2
 """Peak learning rate of the logarithms of the words' weights."""

@@ -62,7 +62,7 @@ def load_checkpoint(
         for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
         return Position(int(state["step"]), tuple(float(loss) for loss in state["losses"]))
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"cannot resume from {path}: {reason}. Delete it to train from the start"
         raise ArtifactError(message) from error

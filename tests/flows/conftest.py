@@ -1,48 +1,12 @@
-"""One Prefect server for all flow tests, and a small collection in the BEIR layout."""
+"""A small collection in the BEIR layout."""
 
 import json
-import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flows.local_server import local_server
-
-WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh north oxbow pine quarry ridge".split()
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run flows against one server; its database and results lie in a folder of the test run."""
-    from prefect.settings import (
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_RESULTS_LOCAL_STORAGE_PATH,
-        temporary_settings,
-    )
-
-    results = tmp_path_factory.mktemp("results")
-    with local_server(os.environ) as url:
-        changes = {
-            PREFECT_API_URL: url,
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-            PREFECT_RESULTS_LOCAL_STORAGE_PATH: results,
-        }
-        os.environ["PREFECT_API_URL"] = url
-        with temporary_settings(changes):
-            yield url
-        del os.environ["PREFECT_API_URL"]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty NEGSET_HOME."""
-    monkeypatch.setenv("NEGSET_HOME", str(tmp_path / "home"))
-    for name in ("NEGSET_STORE", "NEGSET_SETS", "NEGSET_RUNS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "home"
+WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh north oxbow".split()
 
 
 def write_beir(folder: Path, documents: int = 60, queries: int = 24) -> Path:

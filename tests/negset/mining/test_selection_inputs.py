@@ -63,8 +63,8 @@ def reasons(inputs):
 
 
 def test_reasons_to_drop_a_query_before_its_candidates(snapshot, tmp_path):
-    inputs = open_selection_inputs(snapshot, unguarded(tmp_path), missing_positives=["q4"])
-    assert reasons(inputs) == {"q1": "query_leak", "q2": None, "q3": "no_positive", "q4": "positive_missing"}
+    inputs = open_selection_inputs(snapshot, unguarded(tmp_path))
+    assert reasons(inputs) == {"q1": "query_leak", "q2": None, "q3": "no_positive", "q4": "no_positive"}
     kept = open_selection_inputs(snapshot, unguarded(tmp_path), drop_leaks=False)
     assert reasons(kept) == {"q1": None, "q2": None, "q3": "no_positive", "q4": "no_positive"}
 

@@ -24,8 +24,10 @@ def tree(folder):
 
 
 def test_a_version_is_whole_and_latest_points_to_it(draft, tmp_path):
+    (draft.gates / "manifest.json").write_text("of the store")
     ref = published_to(draft, tmp_path)
     home = tmp_path / "tiny"
+    assert sorted(path.name for path in (Path(ref.path) / "validation").iterdir()) == ["data_docs", "validation.json"]
     assert (home / "LATEST").read_text() == f"{ref.fingerprint}\n"
     assert Path(ref.path) == home / "versions" / ref.fingerprint
     assert ref.rows == 7

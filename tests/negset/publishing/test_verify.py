@@ -103,7 +103,10 @@ def test_a_manifest_that_was_edited_along_with_its_digest_is_named(published):
 def test_a_tag_manifest_cannot_point_outside(published):
     with (published / "tagmanifest-sha256.txt").open("a") as file:
         file.write(f"{'0' * 64}  ../../LATEST\n")
-    assert [finding.path for finding in inspect_version(published).findings] == ["../../LATEST", "tagmanifest-sha256.txt"]
+    assert [finding.path for finding in inspect_version(published).findings] == [
+        "../../LATEST",
+        "tagmanifest-sha256.txt",
+    ]
 
 
 @pytest.mark.parametrize("content", ["", "../../../etc", "0123456789abcdef", b"\xff"])

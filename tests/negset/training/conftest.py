@@ -12,11 +12,11 @@ class Planted:
     """A world that training must help in: a query's word for a topic is never a word of its documents.
 
     Each topic has its own word in queries and another in documents; only labelled pairs say which belong
-    together. Train and test queries differ in their filler words, documents of test queries are not those of
-    train queries, so what is learned is the topic's words.
+    together. No query is in both splits. The positives of a test query are documents that no train query has,
+    or with `whole_topics` all of its topic.
     """
 
-    def __init__(self, topics: int = 6, per_topic: int = 6) -> None:
+    def __init__(self, *, whole_topics: bool = False, topics: int = 6, per_topic: int = 6) -> None:
         documents, queries, qrels = [], [], []
         for topic in range(topics):
             for place in range(per_topic):
@@ -24,7 +24,9 @@ class Planted:
                 documents.append((f"d{name}", None, f"body{topic} filler{place} noise{(topic + place) % 5}"))
                 split = "test" if place % 3 == 0 else "train"
                 queries.append((f"q{name}", f"ask{topic} word{place} noise{(topic * place) % 5}", split))
-                qrels += [(f"q{name}", f"d{topic}x{other}", 1) for other in range(per_topic) if other % 3 == place % 3]
+                whole = whole_topics and split == "test"
+                same = [other for other in range(per_topic) if whole or (other % 3 == 0) == (split == "test")]
+                qrels += [(f"q{name}", f"d{topic}x{other}", 1) for other in same]
         self._documents = pl.DataFrame(
             documents, schema={"doc_id": pl.String, "title": pl.String, "text": pl.String}, orient="row"
         ).sort("doc_id")

@@ -50,7 +50,9 @@ def test_a_step_moves_only_the_words_of_the_batch():
 
 
 def test_both_rates_follow_the_one_that_is_asked_for():
-    rates = [[group["lr"] for o in bag(learning_rate=rate).optimizers() for group in o.param_groups] for rate in (0, 0.006)]
+    rates = [
+        [group["lr"] for o in bag(learning_rate=rate).optimizers() for group in o.param_groups] for rate in (0, 0.006)
+    ]
     assert rates == [[0.003, 0.03], [0.006, 0.06]]
 
 

@@ -9,7 +9,9 @@ from negset.training.examples import Examples, Groups
 
 def groups(*lists: list[int]) -> Groups:
     sizes = [len(rows) for rows in lists]
-    return Groups(np.r_[0, np.cumsum(sizes)].astype(np.int64), np.array([r for rows in lists for r in rows], dtype=np.int64))
+    return Groups(
+        np.r_[0, np.cumsum(sizes)].astype(np.int64), np.array([r for rows in lists for r in rows], dtype=np.int64)
+    )
 
 
 def examples(positives: list[list[int]], negatives: list[list[int]], known: list[list[int]] | None = None) -> Examples:
@@ -63,7 +65,11 @@ def test_without_in_batch_only_own_negatives_count():
     world = examples([[1], [2]], [[5, 6], [7]])
     batch = collate_batch(world, np.array([0, 1]), seed=1, epoch=0, in_batch=False)
     assert {pair for pair, counts in cells(world, batch).items() if counts} == {
-        ("q0", "d01"), ("q0", "d05"), ("q0", "d06"), ("q1", "d02"), ("q1", "d07"),
+        ("q0", "d01"),
+        ("q0", "d05"),
+        ("q0", "d06"),
+        ("q1", "d02"),
+        ("q1", "d07"),
     }
 
 

@@ -17,9 +17,7 @@ def tables(queries, documents, positives, negatives) -> SetTables:
             orient="row",
         ),
         pl.DataFrame(positives, schema={"query_id": pl.String, "doc_id": pl.String}, orient="row"),
-        pl.DataFrame(
-            negatives, schema={"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32}, orient="row"
-        ),
+        pl.DataFrame(negatives, schema={"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32}, orient="row"),
     )
 
 
@@ -48,7 +46,9 @@ def test_queries_of_the_split_are_numbered_by_id_and_negatives_stand_by_rank():
 
 def test_rows_in_any_order_give_the_same_numbers():
     once = build_examples(small(), NO_KNOWN, NO_TEXTS, split="train")
-    turned = SetTables(*(getattr(small(), name).reverse() for name in ("queries", "documents", "positives", "negatives")))
+    turned = SetTables(
+        *(getattr(small(), name).reverse() for name in ("queries", "documents", "positives", "negatives"))
+    )
     again = build_examples(turned, NO_KNOWN, NO_TEXTS, split="train")
     assert again.document_ids == once.document_ids
     assert again.negatives.rows.tolist() == once.negatives.rows.tolist()
@@ -127,5 +127,7 @@ def test_a_missing_column_is_named():
     with pytest.raises(MissingColumnsError, match="'negatives' lacks rank"):
         build_examples(
             SetTables(broken.queries, broken.documents, broken.positives, broken.negatives.drop("rank")),
-            NO_KNOWN, NO_TEXTS, split="train",
+            NO_KNOWN,
+            NO_TEXTS,
+            split="train",
         )

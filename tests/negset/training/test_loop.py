@@ -126,7 +126,9 @@ def test_the_loss_falls(planted, examples, tmp_path):
 
 def test_without_negatives_and_in_batch_off_nothing_is_compared(planted, examples, tmp_path):
     """The guard itself is in the examples; the loop on such a set leaves the parameters where they were."""
-    empty = replace(examples.negatives, offsets=np.zeros_like(examples.negatives.offsets), rows=np.empty(0, dtype=np.int64))
+    empty = replace(
+        examples.negatives, offsets=np.zeros_like(examples.negatives.offsets), rows=np.empty(0, dtype=np.int64)
+    )
     settings = config(in_batch=False, epochs=1)
     before = open_model(settings, planted.start()).module.state_dict()
     training, after = trained(planted, replace(examples, negatives=empty), settings, tmp_path)
