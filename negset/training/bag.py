@@ -8,25 +8,27 @@ table, the StaticEmbedding of sentence-transformers.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save as serialise
+from scipy.sparse import csr_matrix, vstack
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import embedding, normalize
 
 from negset.errors import ConfigError
 from negset.store import write_durably
-from negset.training.examples import Groups, Rows
-from negset.training.model import Embed, Pace, Role, StaticStart, chosen_device
+from negset.training.examples import Rows
+from negset.training.model import Embed, Pace, Role, StaticStart
 from schemas.config import TrainConfig
 
 UNKNOWN: Final = "[UNK]"
-"""Token 0: what every word that is not in the vocabulary becomes. It counts for nothing."""
+"""Token 0: what every word that is not in the vocabulary becomes. It counts only where no word is known."""
+UNKNOWN_LENGTH: Final = 1e-9
+"""Length of its saved vector: nothing beside a known word, yet a text of unknown words alone has a direction."""
 EMBEDDING_RATE: Final = 5e-3
 """Peak learning rate of the embeddings, whose mean length is scaled to 1; chosen by measurement."""
 WEIGHT_RATE: Final = 3e-2
@@ -40,6 +42,31 @@ _MODULES: Final = [
 ]
 
 
+class BagContext(Protocol):
+    """What the way forth leaves for the way back."""
+
+    counts_NU: csr_matrix
+
+
+class BagSum(torch.autograd.Function):
+    """A product of a sparse matrix of counts and a dense one, with the gradient of the dense one.
+
+    By scipy: several times faster than torch's embedding_bag, whose sparse gradient holds a row
+    for each word of each text, and the same whatever the number of threads.
+    """
+
+    @staticmethod
+    def forward(ctx: BagContext, rows_UD: torch.Tensor, counts_NU: csr_matrix) -> torch.Tensor:
+        """Sum `rows_UD` as often as `counts_NU` says."""
+        ctx.counts_NU = counts_NU
+        return torch.from_numpy(counts_NU @ rows_UD.numpy())
+
+    @staticmethod
+    def backward(ctx: BagContext, gradient_ND: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Hand each row the gradients of the texts it stands in."""
+        return torch.from_numpy(ctx.counts_NU.T @ gradient_ND.numpy()), None
+
+
 class BagModule(torch.nn.Module):
     """The parameters of a bag: embeddings (V, D) and logarithms of weights (V)."""
 
@@ -48,38 +75,26 @@ class BagModule(torch.nn.Module):
         self.embedding = torch.nn.Parameter(embeddings_VD)
         self.log_weight = torch.nn.Parameter(torch.zeros(len(embeddings_VD)))
 
-    def forward(self, ids: torch.Tensor, offsets: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """Give the vectors of the bags that start at `offsets` of `ids`, each word `counts` times."""
-        weights = counts * torch.exp(self.log_weight[ids])
+    def forward(self, counts_NV: csr_matrix) -> torch.Tensor:
+        """Give the vectors of the texts whose words `counts_NV` counts."""
+        words_U, column = np.unique(counts_NV.indices, return_inverse=True)
+        shape = (counts_NV.shape[0], len(words_U))
+        counts_NU = csr_matrix((counts_NV.data, column, counts_NV.indptr), shape=shape)
+        words = torch.from_numpy(words_U.astype(np.int64))
         # Sparse: a batch moves the words that stand in it and leaves the others and their moments alone.
-        sums = embedding_bag(ids, self.embedding, offsets, mode="sum", per_sample_weights=weights, sparse=True)
-        return normalize(sums)
-
-
-@dataclass(frozen=True)
-class WordCounts:
-    """Distinct known words of each text, and how often each stands there."""
-
-    words: Groups
-    counts: NDArray[np.float32]
+        rows_UD = embedding(words, self.embedding, sparse=True) * torch.exp(self.log_weight[words])[:, None]
+        return normalize(cast("torch.Tensor", BagSum.apply(rows_UD, counts_NU)))  # type: ignore[no-untyped-call]
 
 
 class Bag:
-    """A static encoder that can be trained."""
+    """A static encoder that can be trained, on the CPU: seconds there, and always the same result."""
 
     pace = PACE
+    device = torch.device("cpu")
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        module: BagModule,
-        device: torch.device,
-        learning_rate: float,
-        prompts: dict[Role, str],
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, module: BagModule, learning_rate: float, prompts: dict[Role, str]) -> None:
         self.tokenizer = tokenizer
-        self.module = module.to(device)
-        self.device = device
+        self.module = module
         self.learning_rate = learning_rate
         self.prompts = prompts
 
@@ -88,18 +103,17 @@ class Bag:
         counted = count_words(self.tokenizer, [self.prompts[role] + text for text in texts])
 
         def embed(rows: Rows) -> torch.Tensor:
-            return self._embed(counted, rows)
+            return cast("torch.Tensor", self.module(counted[rows]))
 
         return embed
 
     def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-        """Give the vectors of `texts`; a text without a known word has a zero vector."""
+        """Give the vectors of `texts`; a text without a word has a zero vector."""
         blocks = [np.empty((0, self.module.embedding.shape[1]), dtype=np.float32)]
         with torch.no_grad():
             for start in range(0, len(texts), _BLOCK):
                 block = [self.prompts[role] + text for text in texts[start : start + _BLOCK]]
-                vectors = self._embed(count_words(self.tokenizer, block), np.arange(len(block)))
-                blocks.append(vectors.cpu().numpy())
+                blocks.append(self.module(count_words(self.tokenizer, block)).numpy())
         return np.concatenate(blocks)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
@@ -117,6 +131,7 @@ class Bag:
         """
         with torch.no_grad():
             folded_VD = self.module.embedding * torch.exp(self.module.log_weight)[:, None]
+            folded_VD[0] = normalize(folded_VD[0], dim=0) * UNKNOWN_LENGTH
         static = folder / "0_StaticEmbedding"
         static.mkdir(parents=True, exist_ok=True)
         (folder / "1_Normalize").mkdir(exist_ok=True)
@@ -126,16 +141,6 @@ class Bag:
         write_durably(folder / "config_sentence_transformers.json", json.dumps(settings, indent=2).encode())
         # Last: without it sentence-transformers takes the folder for another kind of model.
         write_durably(folder / "modules.json", json.dumps(_MODULES, indent=2).encode())
-
-    def _embed(self, counted: WordCounts, rows: Rows) -> torch.Tensor:
-        entries = counted.words.entries(rows)
-        offsets = np.r_[0, np.cumsum(counted.words.sizes()[rows])[:-1]] if len(rows) else rows
-        ids, starts, counts = (
-            torch.from_numpy(array).to(self.device)
-            for array in (counted.words.rows[entries], offsets, counted.counts[entries])
-        )
-        vectors: torch.Tensor = self.module(ids, starts, counts)
-        return vectors
 
 
 def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
@@ -152,11 +157,12 @@ def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
     if not 0 < length < np.inf:
         message = f"the embeddings to start from have a mean length of {length}: fit the encoder again"
         raise ConfigError(message)
-    padded_VD = np.vstack([np.zeros((1, embeddings_VD.shape[1]), dtype=np.float32), embeddings_VD / np.float32(length)])
+    width = embeddings_VD.shape[1]
+    unknown_1D = np.where(np.arange(width) % 2, -1, 1).astype(np.float32)[None, :] / np.float32(np.sqrt(width))
+    padded_VD = np.vstack([unknown_1D, embeddings_VD / np.float32(length)])
     rate = config.learning_rate or EMBEDDING_RATE
     prompts: dict[Role, str] = {"query": config.query_prompt, "document": config.document_prompt}
-    device = chosen_device(config.device)
-    return Bag(word_tokenizer(start), BagModule(torch.from_numpy(padded_VD)), device, rate, prompts)
+    return Bag(word_tokenizer(start), BagModule(torch.from_numpy(padded_VD)), rate, prompts)
 
 
 def word_tokenizer(start: StaticStart) -> Tokenizer:
@@ -176,19 +182,20 @@ def word_tokenizer(start: StaticStart) -> Tokenizer:
     return tokenizer
 
 
-def count_words(tokenizer: Tokenizer, texts: Sequence[str]) -> WordCounts:
-    """Count the known words of each of `texts`, in the order of the vocabulary."""
-    width = tokenizer.get_vocab_size()
-    sizes, words, counts = [np.zeros(1, dtype=np.int64)], [], []
-    for start in range(0, len(texts), _BLOCK):
-        encodings = tokenizer.encode_batch_fast(list(texts[start : start + _BLOCK]), add_special_tokens=False)
-        ids = [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
-        place = np.repeat(np.arange(len(ids)), [len(row) for row in ids])
-        joined = np.concatenate(ids)
-        keys, times = np.unique((place * width + joined)[joined > 0], return_counts=True)
-        sizes.append(np.bincount(keys // width, minlength=len(ids)))
-        words.append(keys % width)
-        counts.append(times.astype(np.float32))
-    offsets = np.cumsum(np.concatenate(sizes))
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *words])
-    return WordCounts(Groups(offsets, rows), np.concatenate([np.empty(0, dtype=np.float32), *counts]))
+def count_words(tokenizer: Tokenizer, texts: Sequence[str]) -> csr_matrix:
+    """Count the known words of each of `texts`, (N, V) in float32; unknown ones where none is known."""
+    blocks = [_count_block(tokenizer, texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)]
+    empty = csr_matrix((0, tokenizer.get_vocab_size()), dtype=np.float32)
+    return vstack([empty, *blocks], format="csr")
+
+
+def _count_block(tokenizer: Tokenizer, texts: Sequence[str]) -> csr_matrix:
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    ids = [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
+    row, word = np.repeat(np.arange(len(ids)), [len(text) for text in ids]), np.concatenate(ids)
+    has_known = np.bincount(row[word > 0], minlength=len(ids)) > 0
+    kept = (word > 0) | ~has_known[row]
+    ones = np.ones(int(kept.sum()), dtype=np.float32)
+    counts = csr_matrix((ones, (row[kept], word[kept])), shape=(len(ids), tokenizer.get_vocab_size()))
+    counts.sum_duplicates()
+    return counts

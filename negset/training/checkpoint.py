@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pickle
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,22 +15,16 @@ from negset.store import flush, storage_fault
 CHECKPOINT: Final = "checkpoint.pt"
 
 
-@dataclass(frozen=True)
-class Position:
-    """Steps done, and the loss of each."""
-
-    step: int
-    losses: tuple[float, ...]
-
-
 def save_checkpoint(
-    path: Path, run: str, position: Position, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer]
+    path: Path, run: str, losses: Sequence[float], module: torch.nn.Module, optimizers: list[torch.optim.Optimizer]
 ) -> None:
-    """Write the state of the `run` (its fingerprint) to `path`: the file is the old one or the new one, whole."""
+    """Write the state of the `run` (its fingerprint) to `path`: the file is the old one or the new one, whole.
+
+    `losses` holds one number for each step done.
+    """
     state = {
         "run": run,
-        "step": position.step,
-        "losses": list(position.losses),
+        "losses": list(losses),
         "module": module.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
     }
@@ -47,8 +41,10 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, run: str, module: torch.nn.Module, optimizers: list[torch.optim.Optimizer]
-) -> Position | None:
-    """Put the state at `path` into `module` and `optimizers`; None where there is none, or one of another run.
+) -> list[float] | None:
+    """Put the state at `path` into `module` and `optimizers`; give the losses so far.
+
+    Gives None where there is no state, or one of another run.
 
     Raises ArtifactError naming a file that is damaged. Nothing in the file is executed.
     """
@@ -61,7 +57,7 @@ def load_checkpoint(
         module.load_state_dict(state["module"])
         for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
-        return Position(int(state["step"]), tuple(float(loss) for loss in state["losses"]))
+        return [float(loss) for loss in state["losses"]]
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"cannot resume from {path}: {reason}. Delete it to train from the start"

@@ -1,5 +1,6 @@
 """The loop: a fixed plan of batches, one optimizer step each, that a kill interrupts but does not change."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from negset.errors import ContractError, listed
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.training.batches import Batch, collate_batch, plan_epoch
-from negset.training.checkpoint import CHECKPOINT, Position, load_checkpoint, module_digest, save_checkpoint
-from negset.training.examples import Examples, Groups, Rows
+from negset.training.checkpoint import CHECKPOINT, load_checkpoint, module_digest, save_checkpoint
+from negset.training.examples import Examples, Rows
 from negset.training.losses import info_nce
 from negset.training.model import Embed, Trainable
 from schemas.config import TrainConfig
@@ -49,37 +50,39 @@ def train_encoder(
     optimizers = model.optimizers()
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     run = run_fingerprint(model, examples, config)
-    position = load_checkpoint(folder / CHECKPOINT, run, model.module, optimizers) or Position(0, ())
-    resumed_at = position.step
+    found = load_checkpoint(folder / CHECKPOINT, run, model.module, optimizers)
+    losses = [] if found is None else list(found)
+    resumed_at = len(losses)
     embed_query = model.bind(examples.query_texts, "query")
     embed_document = model.bind(examples.document_texts, "document")
     epochs = config.epochs or model.pace.epochs
     per_epoch = -(-len(examples.query_ids) // config.batch_size)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        for epoch, queries_B in _batches(examples, config, epochs, position.step):
+        for epoch, queries_B in _batches(examples, config, epochs, resumed_at):
             batch = collate_batch(examples, queries_B, config.seed, epoch, in_batch=config.in_batch)
-            _set_rates(optimizers, peaks, _rate_factor(position.step, epochs * per_epoch, model.pace.warm_up))
-            torch.manual_seed(int(fingerprint(config.seed, position.step)[:15], 16))
-            loss = _take_step(model, optimizers, batch, embed_query, embed_document, config.temperature, examples)
-            position = Position(position.step + 1, (*position.losses, loss))
-            _log.debug("step %d of %d: loss %.4f", position.step, epochs * per_epoch, loss)
-            progress("train", position.step, epochs * per_epoch)
-            if position.step % config.checkpoint_every == 0:
-                save_checkpoint(folder / CHECKPOINT, run, position, model.module, optimizers)
+            _set_rates(optimizers, peaks, _rate_factor(len(losses), epochs * per_epoch, model.pace.warm_up))
+            torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
+            losses.append(_take_step(model, optimizers, batch, embed_query, embed_document, config, examples))
+            _log.debug("step %d of %d: loss %.4f", len(losses), epochs * per_epoch, losses[-1])
+            progress("train", len(losses), epochs * per_epoch)
+            if len(losses) % config.checkpoint_every == 0:
+                save_checkpoint(folder / CHECKPOINT, run, losses, model.module, optimizers)
     model.save(folder / MODEL)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return Training(position.losses, per_epoch, resumed_at, folder / MODEL)
+    return Training(tuple(losses), per_epoch, resumed_at, folder / MODEL)
 
 
 def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -> str:
     """Hash all that decides the trained parameters: config, examples and the parameters at the start."""
-    groups = [_group_digest(group) for group in (examples.positives, examples.negatives, examples.known)]
-    texts = [examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts]
-    return fingerprint("training", VERSION, config, module_digest(model.module), texts, groups)
-
-
-def _group_digest(groups: Groups) -> list[str]:
-    return [fingerprint(groups.offsets.tolist()), fingerprint(groups.rows.tolist())]
+    digest = hashlib.sha256()
+    for texts in (examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts):
+        digest.update(f"{len(texts)}".encode())
+        for text in texts:
+            digest.update(hashlib.sha256(text.encode()).digest())
+    for groups in (examples.positives, examples.negatives, examples.known):
+        digest.update(groups.offsets.tobytes())
+        digest.update(groups.rows.tobytes())
+    return fingerprint("training", VERSION, config, module_digest(model.module), digest.hexdigest())
 
 
 def _batches(examples: Examples, config: TrainConfig, epochs: int, done: int) -> Iterator[tuple[int, Rows]]:
@@ -98,13 +101,13 @@ def _take_step(
     batch: Batch,
     embed_query: Embed,
     embed_document: Embed,
-    temperature: float,
+    config: TrainConfig,
     examples: Examples,
 ) -> float:
     """Move the parameters once; give the mean loss of the batch."""
     target_B, masked_BC = (torch.from_numpy(array).to(model.device) for array in (batch.target_B, batch.masked_BC))
     vectors_BD, vectors_CD = embed_query(batch.queries_B), embed_document(batch.candidates_C)
-    losses_B = info_nce(vectors_BD, vectors_CD, target_B, masked_BC, temperature)
+    losses_B = info_nce(vectors_BD, vectors_CD, target_B, masked_BC, config.temperature)
     finite_B = torch.isfinite(losses_B.detach()).cpu().numpy()
     if not finite_B.all():
         ids = [examples.query_ids[row] for row in batch.queries_B[~finite_B].tolist()]

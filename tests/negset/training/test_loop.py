@@ -30,7 +30,7 @@ def trained(planted, examples, settings, folder, progress=lambda *_: None):
     return training, {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -62,9 +62,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, 
 
     def kill(step, done, total):
         if done == kill_at:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trained(planted, examples, config(), tmp_path / "cut", kill)
     resumed, same = trained(planted, examples, config(), tmp_path / "cut")
     assert resumed.resumed_at == (kill_at - 1) // 4 * 4
@@ -76,9 +76,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, 
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(planted, examples, tmp_path):
     def kill(step, done, total):
         if done == 6:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trained(planted, examples, config(), tmp_path, kill)
     training, _ = trained(planted, examples, config(temperature=0.1), tmp_path)
     assert training.resumed_at == 0
