@@ -17,11 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.bare_search import BARE
+USUAL = Path(__file__).parents[2] / "shared" / "data" / "native" / "scifact_beir"
 
-_USUAL = Path(__file__).parents[2] / "shared" / "data" / "native" / "scifact_beir"
-
-_CONFIG = """\
+CONFIG = """\
 name = "overhead"
 [source]
 format = "beir"
@@ -35,7 +33,7 @@ splits = ["train"]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", default=os.environ.get("NEGSET_SCIFACT", str(_USUAL)), help="a BEIR folder")
+    parser.add_argument("--source", default=os.environ.get("NEGSET_SCIFACT", str(USUAL)), help="a BEIR folder")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     if not Path(options.source).is_dir():
@@ -49,13 +47,16 @@ def main() -> None:
 def _measure(folder: Path, source: str) -> dict[str, float]:
     folder.mkdir()
     config = folder / "build.toml"
-    config.write_text(_CONFIG.format(source=source))
+    config.write_text(CONFIG.format(source=source))
     negset = [sys.executable, "-m", "flows.cli"]
     environment = {**os.environ, "NEGSET_HOME": str(folder / "home")}
     first = _seconds([*negset, "build", str(config)], environment)
     again = _seconds([*negset, "build", str(config)], environment)
     bare = subprocess.run(
-        [sys.executable, "-c", BARE, str(config), str(folder / "bare")], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.bare_search", str(config), str(folder / "bare")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     encode, search = json.loads(bare.stdout.splitlines()[-1])
     return {

@@ -107,7 +107,9 @@ def _vectors(rows: int, width: int, poison: float = 0.5) -> Callable[[Path], Non
     return spoil
 
 
-_PRECOMPUTED = 'document_vectors = "{source}/documents-vectors.parquet"\nquery_vectors = "{source}/queries-vectors.parquet"'
+_PRECOMPUTED = (
+    'document_vectors = "{source}/documents-vectors.parquet"\nquery_vectors = "{source}/queries-vectors.parquet"'
+)
 
 
 def _same_documents(source: Path) -> None:

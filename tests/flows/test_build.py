@@ -1,0 +1,124 @@
+"""The build flow: what runs, what is taken from the cache, and what stays as it is."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+from flows.build import build, build_from_file
+from flows.cli import main
+from negset.configuration import load_build_config
+from negset.publishing.verify import verify_set
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture
+def ran(prefect_server, home, monkeypatch):
+    """Give a function that runs a build and says which rooms ran and which were taken from the cache."""
+
+    def run(path: Path, *overrides: str):
+        state = build(load_build_config(path, overrides), return_state=True)
+        with get_client(sync_client=True) as client:
+            flow_run = client.read_flow_run(state.state_details.flow_run_id)
+            tasks = _task_runs(client, flow_run.id)
+        return state.result(), tasks
+
+    return run
+
+
+def _task_runs(client, flow_run_id):
+    """Give the state's name of each task run; the server records them a little after the flow ended."""
+
+    until = time.monotonic() + 60
+    while True:
+        runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])))
+        if (runs and all(run.state.is_final() for run in runs)) or time.monotonic() > until:
+            return {run.name.rpartition("-")[0]: run.state_name for run in runs}
+        time.sleep(0.2)
+
+
+def test_a_second_build_takes_every_room_from_the_cache_and_gives_the_same_id(ran, build_file):
+    first, rooms = ran(build_file)
+    assert set(rooms.values()) == {"Completed"}
+    verify_set(Path(first.path))
+    again, rooms = ran(build_file)
+    assert set(rooms.values()) == {"Cached"}
+    assert again == first
+
+
+def test_changing_only_the_recipe_runs_nothing_before_select(ran, build_file):
+    first, _ = ran(build_file)
+    changed, rooms = ran(build_file, "recipe.negatives=2")
+    assert {room for room, state in rooms.items() if state == "Completed"} == {"select", "validate", "publish"}
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_going_back_to_a_former_recipe_only_moves_the_pointer(ran, build_file, home):
+    first, _ = ran(build_file)
+    ran(build_file, "recipe.negatives=2")
+    back, rooms = ran(build_file)
+    assert {room for room, state in rooms.items() if state == "Completed"} == {"publish"}
+    assert back == first
+    assert (home / "sets" / "small" / "LATEST").read_text().strip() == first.fingerprint
+
+
+def test_a_damaged_cell_is_mined_again(ran, build_file, home):
+    first, _ = ran(build_file)
+    cell = next((home / "store" / "cell").rglob("*.parquet"))
+    cell.write_bytes(cell.read_bytes()[:-10])
+    again, rooms = ran(build_file, "recipe.name=shifted")
+    assert "mine" in rooms
+    assert again.fingerprint != first.fingerprint
+    verify_set(Path(again.path))
+
+
+def test_bm25_alone_needs_no_encoder(ran, build_file):
+    published, rooms = ran(build_file, 'mine.miners=["bm25"]')
+    assert not {"encoder", "embed"} & set(rooms)
+    verify_set(Path(published.path))
+
+
+def test_a_build_from_a_file_is_the_same_build(prefect_server, home, build_file):
+    assert build_from_file(str(build_file)) == build(load_build_config(build_file))
+
+
+def test_the_command_needs_no_server(build_file, tmp_path):
+    """`negset build` starts its own server, publishes, and leaves no process behind."""
+    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    environment |= {"NEGSET_HOME": str(tmp_path / "home"), "PREFECT_HOME": str(tmp_path / "prefect")}
+    run = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "build", str(build_file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    version = Path(run.stdout.split()[1])
+    assert verify_set(version).id == version.name
+    assert "queries     16: " in run.stdout
+
+
+def test_show_and_plan_follow_a_build(build_file, home, prefect_server, capsys):
+    assert main(["plan", str(build_file)]) == 0
+    assert "ingest          runs" in capsys.readouterr().out
+    assert main(["build", str(build_file)]) == 0
+    capsys.readouterr()
+    assert main(["plan", str(build_file)]) == 0
+    planned = capsys.readouterr().out
+    assert "runs" not in planned
+    assert "MB for the largest cell" in planned
+    assert main(["plan", str(build_file), "--set", "recipe.negatives=1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if " runs" in line] == ["select", "validate", "publish"]
+    assert main(["show", str(home / "sets" / "small"), "--query", "q01"]) == 0
+    shown = capsys.readouterr().out
+    assert "known_positive" in shown
+    assert "d002" in shown
