@@ -8,6 +8,7 @@ from prefect import flow
 
 from negset import building
 from negset.configuration import load_build_config
+from negset.fingerprint import fingerprint
 from negset.mining.cells import find_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.selection_inputs import needs_near_groups
@@ -127,6 +128,7 @@ def _published(
     config: BuildConfig, refs: LedgerRefs, selected: SelectionRef, report: ReportRef, store: Store
 ) -> NegativeSetRef:
     facts = building.describe(config, refs, store)
-    key = building.publication_key(config, selected, report, facts)
+    # A published set has a place: what was published elsewhere is not published here.
+    key = fingerprint(building.publication_key(config, selected, report, facts), Place().sets_folder())
     there = is_published(store, Place(), config.name, key)
     return through_cache(publish, there)(facts, selected, report, refs.mining.snapshot, fingerprint=key)

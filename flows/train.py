@@ -6,6 +6,7 @@ from prefect import flow
 
 from negset.building import require_current
 from negset.encoders.encoder import encoder_fingerprint
+from negset.fingerprint import fingerprint
 from negset.publishing.manifest import version_id
 from negset.publishing.reading import read_set
 from negset.store import Store
@@ -32,8 +33,11 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     snapshot = require_current(store, manifest.source.content)
     start = _start(config, snapshot, store) if config.model == "static" else None
     key = training_key(published, config)
-    there = is_trained(run_folder(manifest.dataset, key))
-    return through_cache(train_room, there)(published, config, snapshot, start, fingerprint=key)
+    folder = run_folder(manifest.dataset, key)
+    # A run has a place: what was trained elsewhere is not trained here.
+    return through_cache(train_room, is_trained(folder))(
+        published, config, snapshot, start, str(folder), fingerprint=fingerprint(key, folder)
+    )
 
 
 def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:

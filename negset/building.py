@@ -13,7 +13,7 @@ from negset.fingerprint import fingerprint, identity
 from negset.mining import cells as mining_cells
 from negset.mining import ledger, recipe, selection, selection_inputs
 from negset.mining.duplicates import open_duplicates
-from negset.mining.miner import MiningInputs, encodable_texts, find_miner
+from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
 from negset.progress import Progress, no_progress
@@ -21,6 +21,7 @@ from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
+from negset.text import document_texts
 from negset.vectors import open_vectors
 from schemas.config import BuildConfig
 from schemas.expectations import Expectation, set_expectations
@@ -42,7 +43,7 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
         queries = snapshot.queries()
         return queries["query_id"].to_list(), queries["text"].to_list()
     documents = snapshot.documents()
-    return documents["doc_id"].to_list(), encodable_texts(documents).to_list()
+    return documents["doc_id"].to_list(), document_texts(documents).to_list()
 
 
 def bind(config: BuildConfig) -> recipe.BoundRecipe:

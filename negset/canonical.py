@@ -17,7 +17,7 @@ from negset.errors import InputError
 from negset.sources.quarantine import EMPTY, check_limit
 from negset.sources.reading import split_order
 from negset.sources.tables import QUARANTINE, SourceTables
-from negset.text import document_text, text_digests
+from negset.text import document_texts, text_digests
 from schemas.config import SourceConfig
 from schemas.frames import CORPUS, KEYS, QRELS, QUERIES
 
@@ -296,8 +296,7 @@ def _check_some(documents: pl.DataFrame, queries: pl.DataFrame) -> None:
 
 
 def _hashed_documents(documents: pl.DataFrame) -> pl.DataFrame:
-    texts = (document_text(title, text) for title, text in documents.select("title", "text").iter_rows())
-    return _hashed(documents, text_digests(texts)).select(CORPUS.names)
+    return _hashed(documents, text_digests(document_texts(documents))).select(CORPUS.names)
 
 
 def _hashed_queries(queries: pl.DataFrame) -> pl.DataFrame:

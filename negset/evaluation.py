@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from negset.errors import ConfigError, ContractError, listed
 from negset.search import Hits, join_hits, no_hits, search_exact, top_hits
-from negset.text import document_text
+from negset.text import document_texts
 
 MEASURES: Final = {"ndcg_at_10": nDCG @ 10, "mrr_at_10": RR @ 10, "recall_at_100": R @ 100}
 
@@ -131,7 +131,7 @@ def rank_corpus(
     for name in snapshot.partitions():
         documents = snapshot.documents(name)
         rows = documents.select("doc_id").join(row_of, on="doc_id", maintain_order="left").get_column("row").to_numpy()
-        texts = [document_text(title, text) for title, text in documents.select("title", "text").iter_rows()]
+        texts = document_texts(documents).to_list()
         if texts:
             found = search_exact(vectors_QD, encode_document(texts), k_Q)
             found = Hits(found.query, rows[found.doc].astype(np.int64), found.score)

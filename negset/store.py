@@ -10,9 +10,10 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ from negset.fingerprint import canonical_json, file_digest
 from schemas.refs import Ref
 
 MANIFEST = "manifest.json"
+ABANDONED_AFTER = 3 * 86_400
+"""Seconds after which a staging folder is taken for one that a killed process left."""
 
 RefT = TypeVar("RefT", bound=Ref)
 
@@ -90,17 +93,9 @@ class Store:
             message = f"no {kind} {fingerprint[:16]} in {self.root}: {error}. Build it again"
             raise ArtifactError(message) from error
 
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
+    def staging(self) -> AbstractContextManager[Path]:
         """Give an empty folder on the store's own file system; what is left in it is removed."""
-        folder = self.root / "staging" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        except OSError as error:
-            raise storage_fault(error, folder) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return staged_folder(self.root)
 
     def commit(
         self,
@@ -142,6 +137,36 @@ class Store:
         except ArtifactError:
             return False
         return True
+
+
+@contextmanager
+def staged_folder(root: Path) -> Iterator[Path]:
+    """Give an empty folder below `root`/staging; what is left in it is removed, and what a kill left there long ago."""
+    folder = root / "staging" / uuid.uuid4().hex
+    make_folder(folder)
+    _clear_abandoned(folder.parent)
+    try:
+        yield folder
+    except OSError as error:
+        raise storage_fault(error, folder) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it where they are missing; raise EnvironmentFault where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_fault(error, folder) from error
+
+
+def _clear_abandoned(staging: Path) -> None:
+    oldest = time.time() - ABANDONED_AFTER
+    with suppress(OSError):  # somebody else may be clearing too
+        for folder in staging.iterdir():
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def stored_files(folder: Path) -> list[StoredFile]:
@@ -219,7 +244,7 @@ def discard(folder: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file at `path`; the kernel frees it when its holder dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

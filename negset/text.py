@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+import polars as pl
+
 _SPACE = re.compile(r"\s+")
 
 
@@ -16,6 +18,14 @@ def normalise_text(text: str) -> str:
 def document_text(title: str | None, text: str) -> str:
     """Join `title` and `text` into what is encoded and compared: the title's line, then the text."""
     return f"{title}\n{text}" if title and text else (title or text)
+
+
+def document_texts(documents: pl.DataFrame) -> pl.Series:
+    """Join the title and the text of each of `documents` as `document_text` does."""
+    title, text = pl.col("title").fill_null(""), pl.col("text")
+    both = (title != "") & (text != "")
+    joined = pl.when(both).then(title + "\n" + text).otherwise(title + text)
+    return documents.select(joined.alias("text")).get_column("text")
 
 
 def text_digest(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """Publish a set that passed its gates."""
 
 import getpass
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from negset.building import selection_counts, selection_folder
 from negset.publishing.publish import Draft, publish_set
 from negset.publishing.reading import read_latest
 from negset.snapshot import open_snapshot
-from negset.store import Store, write_durably
+from negset.store import Store, make_folder, write_durably
 from schemas.manifest import SetCounts, SetFacts
 from schemas.refs import NegativeSetRef, ReportRef, SelectionRef, SnapshotRef
 from tasks.place import Place
@@ -34,7 +35,7 @@ def publish(
         selection=selection_folder(folder),
         snapshot=open_snapshot(store, snapshot),
     )
-    published = publish_set(draft, place.sets_folder(), by=getpass.getuser(), at=datetime.now(UTC))
+    published = publish_set(draft, place.sets_folder(), by=_publisher(), at=datetime.now(UTC))
     write_durably(_record(store, fingerprint), published.fingerprint.encode())
     if TaskRunContext.get() is not None:
         _show(facts, counts, published)
@@ -51,9 +52,17 @@ def is_published(store: Store, place: Place, dataset: str, fingerprint: str) -> 
     return read_latest(home) == version and (home / "versions" / version / "manifest.json").exists()
 
 
+def _publisher() -> str:
+    """Name who runs this; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def _record(store: Store, fingerprint: str) -> Path:
     folder = store.root / "publication"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder / fingerprint
 
 

@@ -41,12 +41,13 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
+    run: str,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
-    """Fit the encoder of `config`, from the encoder of `start` where it is a bag of embeddings."""
+    """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings."""
     opened = read_set(Path(published.path))
-    folder, store = run_folder(opened.manifest.dataset, fingerprint), Place().open_store()
+    folder, store = Path(run), Place().open_store()
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:

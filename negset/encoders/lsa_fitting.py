@@ -34,7 +34,7 @@ from negset.encoders.lsa import LsaModel
 from negset.encoders.tokens import bag_tokens, count_matrix, tokenise
 from negset.errors import InputError
 from negset.progress import Progress, no_progress
-from negset.text import document_text
+from negset.text import document_texts
 
 MOST_TEXTS = 200_000
 """Distinct texts fitted on at most, those of smallest digest: bounds memory on a large corpus."""
@@ -76,7 +76,7 @@ def fitting_texts(documents: pl.DataFrame) -> list[str]:
     """Give the texts of `documents` to fit on, sorted by doc_id: twins once, at most MOST_TEXTS."""
     distinct = documents.sort("doc_id").unique("text_sha256", keep="first", maintain_order=True)
     kept = distinct.sort("text_sha256").head(MOST_TEXTS).sort("doc_id")
-    return [document_text(title, text) for title, text in kept.select("title", "text").iter_rows()]
+    return document_texts(kept).to_list()
 
 
 def choose_tokens(texts: list[str]) -> list[str]:

@@ -21,7 +21,6 @@ from negset.mining.miner import (
     MiningInputs,
     Queries,
     Search,
-    encodable_texts,
     find_miner,
 )
 from negset.mining.positives import doc_ids
@@ -29,6 +28,7 @@ from negset.progress import Progress, no_progress
 from negset.search import Hits, Rows, ranks
 from negset.store import Store
 from negset.tables import write_table
+from negset.text import document_texts
 from schemas.refs import CellRef, CellsRef
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def open_documents(snapshot: "Snapshot", partition: str, ids: pl.Series) -> Docu
     places = pl.DataFrame({"doc_id": ids}).with_row_index("row")
     found = documents.select("doc_id").join(places, on="doc_id", how="left", maintain_order="left")
     rows = found.get_column("row").to_numpy().astype(np.int64)
-    return Documents(documents.get_column("doc_id"), encodable_texts(documents), rows)
+    return Documents(documents.get_column("doc_id"), document_texts(documents), rows)
 
 
 def estimate_memory(inputs: MiningInputs, dimensions: int) -> int:

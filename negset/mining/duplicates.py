@@ -8,7 +8,7 @@ corpus even where thousands of documents are made from one template.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from negset.fingerprint import fingerprint
 from negset.mining.draws import mix
 from negset.progress import Progress, no_progress
 from negset.store import Store
-from negset.text import document_text, normalise_text
+from negset.text import document_texts, normalise_text
 from schemas.refs import DuplicatesRef
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def shingle_sets(documents: pl.DataFrame, progress: Progress = no_progress) -> S
     """Hash each run of three words of each of `documents`; case, punctuation and white space do not count."""
     keys, sizes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for part in documents.iter_slices(_CHUNK):
-        shingles = _chunk_shingles([document_text(title, text) for title, text in part.iter_rows()])
+        shingles = _chunk_shingles(document_texts(part))
         keys.append(shingles.keys)
         sizes.append(shingles.sizes)
         progress("near-duplicates", min(len(sizes) * _CHUNK - _CHUNK, documents.height), documents.height)
     return Shingles(np.concatenate(keys), _starts(np.concatenate(sizes)))
 
 
-def _chunk_shingles(texts: Sequence[str]) -> Shingles:
+def _chunk_shingles(texts: pl.Series) -> Shingles:
     words = pl.Series([normalise_text(text) for text in texts], dtype=pl.String).str.extract_all(_WORD)
     lengths = words.list.len().to_numpy().astype(np.int64)
     hashes = _word_hashes(words.explode().drop_nulls())

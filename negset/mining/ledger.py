@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from negset.errors import ArtifactError, ConfigError
 from negset.mining.cells import FILE, Cell, listed_cells, query_blocks
-from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, encodable_texts, find_miner
+from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
 from negset.progress import Progress, no_progress
 from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
 from negset.store import Store
 from negset.tables import read_table
+from negset.text import document_texts
 from schemas.refs import CellRef, CellsRef
 
 NumberT = TypeVar("NumberT", np.int64, np.float64)
@@ -203,7 +204,7 @@ def _read_documents(inputs: MiningInputs) -> tuple[Documents, dict[str, pl.DataF
     parts = []
     for name in inputs.snapshot.partitions():
         documents = inputs.snapshot.documents(name)
-        text = encodable_texts(documents) if "dense" in inputs.config.miners else pl.lit("").alias("text")
+        text = document_texts(documents) if "dense" in inputs.config.miners else pl.lit("").alias("text")
         parts.append(documents.select("doc_id", text, pl.lit(name).alias("partition")))
     merged = pl.concat(parts).sort("doc_id").with_row_index("doc")
     places = {

@@ -87,11 +87,3 @@ class MinerModule(Protocol):
 def find_miner(name: str) -> MinerModule:
     """Import the miner `name` of a configuration."""
     return cast("MinerModule", importlib.import_module(f"negset.mining.miners.{FILES[name]}"))
-
-
-def encodable_texts(documents: pl.DataFrame) -> pl.Series:
-    """Join title and text of each row as `negset.text.document_text` does."""
-    title, text = pl.col("title").fill_null(""), pl.col("text")
-    both = (title != "") & (text != "")
-    joined = pl.when(both).then(title + "\n" + text).otherwise(title + text)
-    return documents.select(joined.alias("text")).get_column("text")

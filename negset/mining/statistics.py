@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from negset.errors import ArtifactError
 from negset.fingerprint import fingerprint
-from negset.mining.miner import encodable_texts
 from negset.progress import Progress, no_progress
 from negset.store import Store
+from negset.text import document_texts
 from schemas.config import Bm25Config
 from schemas.refs import StatisticsRef
 
@@ -145,11 +145,11 @@ def weigh_terms(config: Bm25Config, counts: TermCounts, frequency_T: NDArray[np.
 
 
 def _chunks(snapshot: "Snapshot") -> Iterator[tuple[list[str], list[str]]]:
-    """Yield ids and encodable texts of some documents at a time."""
+    """Yield ids and texts of some documents at a time."""
     for name in snapshot.partitions():
         documents = snapshot.documents(name)
         for part in documents.iter_slices(_CHUNK):
-            yield part.get_column("doc_id").to_list(), encodable_texts(part).to_list()
+            yield part.get_column("doc_id").to_list(), document_texts(part).to_list()
 
 
 def _in_order(

@@ -8,6 +8,7 @@ import polars as pl
 
 from negset.publishing.parts import cut, part_path
 from negset.tables import write_table
+from negset.text import document_texts
 from schemas.frames import ntuples_schema
 
 TUPLE_ROWS = 50_000
@@ -28,7 +29,7 @@ def write_tuples(
 
     A pair counts only in its query's own split. Rows are in the order of query_id and doc_id of the positive.
     """
-    texts = document_texts(documents)
+    texts = documents.select("doc_id", document_texts(documents))
     pairs = full_pairs(queries, positives, negatives, wanted)
     rows: dict[str, int] = {}
     for split in pairs.get_column("split").unique().sort().to_list():
@@ -70,14 +71,6 @@ def flat_rows(pairs: pl.DataFrame, texts: pl.DataFrame, negatives: pl.DataFrame,
         column = mine.filter(pl.col("rank") == place).select("query_id", pl.col("text").alias(f"negative_{place}"))
         flat = flat.join(column, on="query_id", how="left", maintain_order="left")
     return flat.select(ntuples_schema(wanted).names)
-
-
-def document_texts(documents: pl.DataFrame) -> pl.DataFrame:
-    """Give doc_id and the text that is encoded: `negset.text.document_text` for a whole frame."""
-    title, text = pl.col("title").fill_null(""), pl.col("text").fill_null("")
-    both = (title != "") & (text != "")
-    joined = pl.when(both).then(pl.concat_str(title, pl.lit("\n"), text)).otherwise(pl.concat_str(title, text))
-    return documents.select("doc_id", text=joined)
 
 
 def split_slug(split: str) -> str:

@@ -10,9 +10,6 @@ Wherever a publisher dies, a reader finds the old version or the new one, whole.
 
 import json
 import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -28,7 +25,7 @@ from negset.publishing.page import render_page
 from negset.publishing.reading import LATEST, VERSIONS, read_latest
 from negset.publishing.verify import verify_set
 from negset.snapshot import Snapshot
-from negset.store import MANIFEST, flush, locked, rename_folder, storage_fault, swap, write_durably
+from negset.store import MANIFEST, flush, locked, make_folder, rename_folder, staged_folder, swap, write_durably
 from schemas.expectations import GateReport
 from schemas.manifest import Record, SetCounts, SetFacts, SetManifest
 from schemas.refs import NegativeSetRef
@@ -72,15 +69,16 @@ def publish_set(draft: Draft, root: Path, *, by: str, at: datetime) -> NegativeS
     Raises ValidationFailed where the gates did not pass the very bytes that are staged, ArtifactError where a
     version of the same id exists and is damaged.
     """
-    manifest = describe_set(draft.facts, draft.folder, draft.counts, approved(draft))
-    require_same_bytes(draft, manifest)
+    report = approved(draft)
+    manifest = describe_set(draft.facts, draft.folder, draft.counts, report)
+    require_same_bytes(draft.folder, manifest, report)
     identity = version_id(manifest)
     home = root / manifest.dataset
     version = home / VERSIONS / identity
     if not version.exists():
-        version.parent.mkdir(parents=True, exist_ok=True)
-        with staging(home) as staged:
-            write_version(draft, manifest, staged, by=by, at=at)
+        make_folder(version.parent)
+        with staged_folder(home) as staged:
+            write_version(draft, manifest, report, staged, by=by, at=at)
             rename_folder(staged, version)
     verify_set(version)
     point_to(home, identity, sha256(manifest_bytes(manifest)).hexdigest(), by=by, at=at)
@@ -105,31 +103,20 @@ def approved(draft: Draft) -> GateReport:
     return report
 
 
-def require_same_bytes(draft: Draft, manifest: SetManifest) -> None:
-    """Raise ContractError unless the files of `manifest` are those that the gates checked."""
-    checked = approved(draft).files
+def require_same_bytes(folder: Path, manifest: SetManifest, report: GateReport) -> None:
+    """Raise ContractError unless the files in `folder`, which `manifest` lists, are those that `report` is on."""
+    checked = report.files
     staged = {file.path: file.sha256 for file in manifest.files}
     changed = sorted(name for name in {*checked, *staged} if checked.get(name) != staged.get(name))
     if changed:
-        message = f"{draft.folder}: {', '.join(changed[:5])} changed after validation. Validate the set again"
+        message = f"{folder}: {', '.join(changed[:5])} changed after validation. Validate the set again"
         raise ContractError(message)
 
 
-@contextmanager
-def staging(home: Path) -> Iterator[Path]:
-    """Give an empty folder in the set folder `home`; what is left of it is removed."""
-    folder = home / "staging" / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    except OSError as error:
-        raise storage_fault(error, folder) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def write_version(draft: Draft, manifest: SetManifest, folder: Path, *, by: str, at: datetime) -> None:
-    """Write tables and papers of `draft` into `folder`, flushed, the manifest last."""
+def write_version(
+    draft: Draft, manifest: SetManifest, report: GateReport, folder: Path, *, by: str, at: datetime
+) -> None:
+    """Write tables and papers of `draft`, which `report` let pass, into `folder`, flushed, the manifest last."""
     identity, data = version_id(manifest), manifest_bytes(manifest)
     shutil.copytree(draft.folder / "data", folder / "data")
     # The gates' folder may be an artifact of the store, whose own manifest is none of a reader's business.
@@ -138,7 +125,7 @@ def write_version(draft: Draft, manifest: SetManifest, folder: Path, *, by: str,
         "README.md": dataset_card(manifest, identity),
         "schema.json": _json(schema_document(manifest)),
         "croissant.json": _json(croissant_document(manifest, identity)),
-        PAGE: render_page(manifest, identity, draft.folder, draft.selection, draft.snapshot, approved(draft)),
+        PAGE: render_page(manifest, identity, draft.folder, draft.selection, draft.snapshot, report),
     }
     for name, text in papers.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from negset.errors import ArtifactError
+from negset.fingerprint import file_digest
 from negset.publishing import bag
 from negset.publishing.manifest import ID_LENGTH, manifest_bytes, read_manifest, registered_schema
 from negset.publishing.reading import resolve_version
@@ -119,7 +120,7 @@ def _tag_findings(folder: Path, tags: dict[str, str]) -> Iterator[Finding]:
             yield Finding(path=name, problem=f"{bag.TAGS} names a path outside the folder")
         elif not path.is_file():
             yield Finding(path=name, problem="is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        elif file_digest(path) != digest:
             yield Finding(path=name, problem=f"differs from its digest in {bag.TAGS}")
     for name in (MANIFEST, bag.PAYLOAD, bag.INFO, bag.DECLARATION):
         if name not in tags:

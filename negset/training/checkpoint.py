@@ -1,7 +1,6 @@
 """Where a training run is, on disk: parameters, optimizers, position and history, in one file."""
 
 import hashlib
-import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ def save_checkpoint(
         "module": module.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = _unfinished(path)
     try:
         torch.save(state, temporary)
         flush(temporary)
@@ -62,6 +61,17 @@ def load_checkpoint(
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"cannot resume from {path}: {reason}. Delete it to train from the start"
         raise ArtifactError(message) from error
+
+
+def clear_checkpoint(path: Path) -> None:
+    """Remove the state at `path`, and what a kill left of a newer one."""
+    for file in (path, _unfinished(path)):
+        file.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    # One name for all, so that killed runs leave one file at most: a run has its folder to itself.
+    return path.with_name(f".{path.name}.unfinished")
 
 
 def module_digest(module: torch.nn.Module) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from negset.errors import ConfigError, MissingColumnsError, listed
-from negset.text import document_text, text_digest
+from negset.text import document_texts, text_digests
 
 Rows = NDArray[np.int64]
 
@@ -154,11 +154,11 @@ def _queries_of_split(queries: pl.DataFrame, split: str) -> pl.DataFrame:
 def _number_documents(documents: pl.DataFrame) -> pl.DataFrame:
     """Give `doc_id`, its `content` and its `row`: the place of the smallest id with the same normalised text."""
     ordered = documents.sort("doc_id").select("doc_id", "title", "text").with_row_index("place")
-    contents = [document_text(title, text) for title, text in ordered.select("title", "text").iter_rows()]
+    contents = document_texts(ordered)
     return ordered.select(
         "doc_id",
-        pl.Series("content", contents, dtype=pl.String),
-        pl.col("place").min().over(pl.Series([text_digest(text) for text in contents], dtype=pl.Binary)).alias("row"),
+        contents.alias("content"),
+        pl.col("place").min().over(pl.Series(text_digests(contents), dtype=pl.Binary)).alias("row"),
     )
 
 
@@ -174,14 +174,14 @@ def _spread_over_texts(pairs: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFra
 
 
 def _digests(queries: pl.DataFrame) -> pl.Series:
-    return pl.Series([text_digest(text) for text in queries.get_column("text").to_list()], dtype=pl.Binary)
+    return pl.Series(text_digests(queries.get_column("text")), dtype=pl.Binary)
 
 
 def _reasons(
     queries: pl.DataFrame, positives: pl.DataFrame, hard: pl.DataFrame, held_out_texts: pl.Series, in_batch: bool
 ) -> pl.Series:
     """Give for each of `queries` why it is left out, or null."""
-    held_out = {text_digest(text) for text in held_out_texts.to_list()}
+    held_out = set(text_digests(held_out_texts))
     leaked = _digests(queries).is_in(pl.Series(sorted(held_out), dtype=pl.Binary).implode())
     return queries.select(
         pl.when(leaked)

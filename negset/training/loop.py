@@ -13,8 +13,9 @@ import torch
 from negset.errors import ContractError, listed
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
+from negset.store import make_folder
 from negset.training.batches import Batch, collate_batch, plan_epoch
-from negset.training.checkpoint import CHECKPOINT, load_checkpoint, module_digest, save_checkpoint
+from negset.training.checkpoint import CHECKPOINT, clear_checkpoint, load_checkpoint, module_digest, save_checkpoint
 from negset.training.examples import Examples, Rows
 from negset.training.losses import info_nce
 from negset.training.model import Embed, Trainable
@@ -46,7 +47,7 @@ def train_encoder(
     batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
     Raises ContractError naming the queries where a loss is not finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     optimizers = model.optimizers()
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     run = run_fingerprint(model, examples, config)
@@ -68,7 +69,7 @@ def train_encoder(
             if len(losses) % config.checkpoint_every == 0:
                 save_checkpoint(folder / CHECKPOINT, run, losses, model.module, optimizers)
     model.save(folder / MODEL)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    clear_checkpoint(folder / CHECKPOINT)
     return Training(tuple(losses), per_epoch, resumed_at, folder / MODEL)
 
 

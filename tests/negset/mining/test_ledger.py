@@ -12,10 +12,11 @@ from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.errors import ArtifactError, ConfigError
 from negset.mining.cells import FILE, listed_cells, mine_cells
 from negset.mining.ledger import candidate_blocks
-from negset.mining.miner import MiningInputs, encodable_texts
+from negset.mining.miner import MiningInputs
 from negset.mining.statistics import open_statistics, prepare_statistics
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
+from negset.text import document_texts
 from negset.vectors import embed_texts, open_vectors
 from schemas.config import EncoderConfig, MineConfig, RandomConfig, RunConfig, SourceConfig
 
@@ -256,7 +257,7 @@ def test_it_reads_what_ingest_and_embed_wrote(store, tmp_path):
             )
             for table, key, texts, role in (
                 (queries, "query_id", queries["text"], "query"),
-                (documents, "doc_id", encodable_texts(documents), "document"),
+                (documents, "doc_id", document_texts(documents), "document"),
             )
         ]
         inputs = MiningInputs(snapshot, MineConfig(miners=("dense",), depth=4), 13, encoder.fingerprint, *vectors)

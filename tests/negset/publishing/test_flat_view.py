@@ -2,10 +2,9 @@ import polars as pl
 import pytest
 
 from negset.publishing import flat_view
-from negset.publishing.flat_view import document_texts, split_slug
+from negset.publishing.flat_view import split_slug
 from negset.publishing.parts import part_files
 from negset.tables import read_table
-from negset.text import document_text
 
 
 def test_rows_are_query_positive_and_negatives_by_rank(staged):
@@ -35,13 +34,6 @@ def test_files_are_cut_without_changing_a_row(tiny_set, staged, tmp_path, monkey
     assert len(part_files(cut.folder, "ntuples")) == 3
     rows = [pl.concat(map(read_table, part_files(one.folder, "ntuples"))).rows() for one in (cut, staged)]
     assert rows[0] == rows[1]
-
-
-@pytest.mark.parametrize("title", [None, "", "Title"])
-@pytest.mark.parametrize("text", ["", "body"])
-def test_texts_are_joined_as_they_are_encoded(title, text):
-    frame = pl.DataFrame({"doc_id": ["d"], "title": [title], "text": [text]}, schema_overrides={"title": pl.String})
-    assert document_texts(frame)["text"].to_list() == [document_text(title, text)]
 
 
 def test_a_split_never_leaves_its_folder():

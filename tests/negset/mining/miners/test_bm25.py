@@ -7,9 +7,9 @@ import pytest
 import Stemmer
 
 from negset.errors import ConfigError
-from negset.mining.miner import Documents, MiningInputs, Queries, encodable_texts, find_miner
+from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.statistics import open_statistics, prepare_statistics
-from negset.text import document_text
+from negset.text import document_texts
 from schemas.config import Bm25Config, MineConfig
 
 TEXTS = {
@@ -40,7 +40,7 @@ def opened(snapshot, store, config=None):
 
 def everything(snapshot):
     documents, queries = snapshot.documents(), snapshot.queries()
-    all_documents = Documents(documents["doc_id"], encodable_texts(documents), np.arange(documents.height))
+    all_documents = Documents(documents["doc_id"], document_texts(documents), np.arange(documents.height))
     rows = np.arange(queries.height)
     return all_documents, Queries(rows, queries["query_id"], queries["text"], np.full(len(rows), 100))
 
@@ -166,12 +166,6 @@ def test_texts_that_cannot_be_encoded_are_counted_without_the_odd_letter(memory_
     documents, queries = everything(snapshot)
     miner, _ = opened(snapshot, store)
     assert set(miner.open_partition(documents)(queries).doc.tolist()) == {0, 1}
-
-
-def test_titles_and_texts_are_joined_as_they_are_encoded():
-    rows = [(None, "text"), ("title", "text"), ("title", ""), ("", "text"), ("", ""), (None, "")]
-    frame = pl.DataFrame(rows, schema={"title": pl.String, "text": pl.String}, orient="row")
-    assert encodable_texts(frame).to_list() == [document_text(title, text) for title, text in rows]
 
 
 @pytest.mark.data
