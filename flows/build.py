@@ -129,6 +129,6 @@ def _published(
 ) -> NegativeSetRef:
     facts = building.describe(config, refs, store)
     # A published set has a place: what was published elsewhere is not published here.
-    key = fingerprint(building.publication_key(config, selected, report, facts), Place().sets_folder())
+    key = fingerprint(building.publication_key(selected, report, facts), Place().sets_folder())
     there = is_published(store, Place(), config.name, key)
     return through_cache(publish, there)(facts, selected, report, refs.mining.snapshot, fingerprint=key)

@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NegsetError as error:
         print(f"negset {options.command}: {error}", file=sys.stderr)
         return error.exit_code
+    except MemoryError:
+        print(f"negset {options.command}: out of memory; `negset plan` says how much is needed", file=sys.stderr)
+        return 4
     except KeyboardInterrupt:
         print(f"negset {options.command}: interrupted; run it again to go on from here", file=sys.stderr)
         return 130

@@ -32,7 +32,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     )
     snapshot = require_current(store, manifest.source.content)
     start = _start(config, snapshot, store) if config.model == "static" else None
-    key = training_key(published, config)
+    key = training_key(published, config, start)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     return through_cache(train_room, is_trained(folder))(

@@ -9,7 +9,7 @@ from typing import Final
 
 from negset.encoders.encoder import encoder_fingerprint
 from negset.errors import ArtifactError
-from negset.fingerprint import fingerprint, identity
+from negset.fingerprint import file_digest, fingerprint, identity
 from negset.mining import cells as mining_cells
 from negset.mining import ledger, recipe, selection, selection_inputs
 from negset.mining.duplicates import open_duplicates
@@ -25,6 +25,7 @@ from negset.text import document_texts
 from negset.vectors import open_vectors
 from schemas.config import BuildConfig
 from schemas.expectations import Expectation, set_expectations
+from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
 from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef
 
@@ -75,6 +76,7 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
     return fingerprint(
         "selection",
         SELECT_VERSION,
+        SCHEMA_VERSION,
         refs.mining.snapshot.content,
         {miner: cells.content for miner, cells in refs.cells.items()},
         list(config.mine.miners),
@@ -97,9 +99,9 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     with store.staging() as staged:
         chosen = staged if keep else staged / UNPUBLISHED
-        totals = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
+        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
         counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep)
-        return store.commit(SelectionRef, key, key, totals.negatives, staged, {"counts": counts.model_dump()})
+        return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
 
 
 def selection_folder(folder: Path) -> Path:
@@ -123,7 +125,7 @@ def report_key(config: BuildConfig, selected: SelectionRef) -> str:
     return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
 
 
-def publication_key(config: BuildConfig, selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
+def publication_key(selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
     """Name the version that is published from a selection."""
     return fingerprint("publication", PUBLISH_VERSION, selected.content, report.content, facts)
 
@@ -174,8 +176,9 @@ def _encoder_identity(config: BuildConfig, ref: EncoderRef | None, store: Store)
 def _miner_identity(config: BuildConfig, miner: str) -> dict[str, str | int | float | bool | None]:
     options = identity(getattr(config.mine, miner))
     plain = {name: value for name, value in options.items() if isinstance(value, str | int | float | bool)}
-    plain.pop("path", None)
-    return {"version": find_miner(miner).VERSION, **plain}
+    place = plain.pop("path", None)
+    content = {"sha256": file_digest(Path(str(place)))} if place else {}
+    return {"version": find_miner(miner).VERSION, **plain, **content}
 
 
 def encoder_of(config: BuildConfig, snapshot: SnapshotRef) -> str:

@@ -14,12 +14,12 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
-    """Read the build file at `path`; relative sources lie beside it; `overrides` are `section.key=value`.
+    """Read the build file at `path`; relative paths in it lie beside it; `overrides` are `section.key=value`.
 
     Raises ConfigError naming the file and the key.
     """
     config = parse_config(BuildConfig, override(read_toml(path), overrides), str(path))
-    return config.model_copy(update={"source": config.source.model_copy(update=_beside(config, path.parent))})
+    return _beside(config, path.parent)
 
 
 def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -103,7 +103,27 @@ def _known_keys(model: type[BaseModel], location: Sequence[int | str]) -> list[s
     return sorted(model.model_fields)
 
 
-def _beside(config: BuildConfig, folder: Path) -> dict[str, object]:
-    path = config.source.path
-    local = path and "://" not in path and config.source.format != "huggingface" and not Path(path).is_absolute()
-    return {"path": str((folder / path).resolve())} if local else {}
+def _beside(config: BuildConfig, folder: Path) -> BuildConfig:
+    """Give `config` with every relative path in it made absolute: paths lie beside the file that names them."""
+    source, encoder, mine, recipe = config.source, config.encoder, config.mine, config.recipe
+    is_name = source.format == "huggingface" and not source.path.startswith(".")
+    model = encoder.model if not encoder.model.startswith(".") else _absolute(encoder.model, folder)
+    vectors = {
+        name: _absolute(path, folder)
+        for name, path in (("query_vectors", encoder.query_vectors), ("document_vectors", encoder.document_vectors))
+    }
+    file = recipe.name.endswith(".toml")
+    return config.model_copy(
+        update={
+            "source": source if is_name else source.model_copy(update={"path": _absolute(source.path, folder)}),
+            "encoder": encoder.model_copy(update={"model": model, **vectors}),
+            "mine": mine.model_copy(
+                update={"run": mine.run.model_copy(update={"path": _absolute(mine.run.path, folder)})}
+            ),
+            "recipe": recipe.model_copy(update={"name": _absolute(recipe.name, folder)}) if file else recipe,
+        }
+    )
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / path).resolve()) if path and "://" not in path else path

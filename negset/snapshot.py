@@ -1,7 +1,7 @@
 """A snapshot: corpus, queries and qrels of a source in canonical form, cut into partitions, kept in the store."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,8 +37,15 @@ class Snapshot:
 
     def documents(self, partition: str | None = None) -> pl.DataFrame:
         """Give the documents of one `partition`, or all, sorted by doc_id."""
+        return self._corpus(partition, None)
+
+    def document_columns(self, *columns: str) -> pl.DataFrame:
+        """Give `columns` of all documents, sorted by doc_id; the texts stay on disk unless they are asked for."""
+        return self._corpus(None, ["doc_id", *(name for name in columns if name != "doc_id")]).select(columns)
+
+    def _corpus(self, partition: str | None, columns: Sequence[str] | None) -> pl.DataFrame:
         names = self.partitions() if partition is None else [partition]
-        parts = [read_table(self.folder / "corpus" / f"{name}.parquet") for name in names]
+        parts = [read_table(self.folder / "corpus" / f"{name}.parquet", columns) for name in names]
         return parts[0] if len(parts) == 1 else pl.concat(parts).sort("doc_id")
 
     def queries(self) -> pl.DataFrame:

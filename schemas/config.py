@@ -80,10 +80,14 @@ class EncoderConfig(Section):
     model: str = ""
     """Name or folder of a model; of an API, its model name."""
     revision: str = ""
+    """Commit, tag or branch of a model read by name; of an API, what names its state."""
     query_prompt: str = ""
+    """Put before each query by `sentence-transformers` and `api`; empty for the model's own."""
     document_prompt: str = ""
     max_length: int = Field(256, ge=1)
+    """Tokens after which `sentence-transformers` cuts a text."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision that `sentence-transformers` computes in."""
     query_vectors: str = ""
     """Parquet or .npy of precomputed query vectors."""
     document_vectors: str = ""
@@ -92,6 +96,7 @@ class EncoderConfig(Section):
     api_key_env: str = ""
     """Name of the environment variable that holds the API key. The key itself never stands in a config."""
     batch_size: int = Field(64, ge=1, json_schema_extra={"runtime": True})
+    """Texts that a model or an API is given at once."""
     shard_size: int = Field(8192, ge=1, json_schema_extra={"runtime": True})
     """Texts in a shard; a kill loses at most one shard."""
     device: str = Field("auto", json_schema_extra={"runtime": True})
@@ -205,9 +210,14 @@ class TrainConfig(Section):
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
+    """Whether the other queries' positives and negatives count as negatives too, known positives left out."""
     dimensions: int = Field(256, ge=2)
+    """Width of the vectors of `static`; a model of sentence-transformers knows its own."""
     max_length: int = Field(256, ge=1)
+    """Tokens after which a model of sentence-transformers cuts a text; `static` reads all."""
     query_prompt: str = ""
+    """Put before each query; empty for the model's own."""
     document_prompt: str = ""
     device: str = Field("auto", json_schema_extra={"runtime": True})
+    """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})

@@ -132,18 +132,14 @@ def _translated(expectation: Expectation) -> EngineExpectation:
 
 
 def _name_of(result: Mapping[str, object]) -> str:
-    config = result["expectation_config"]
-    assert isinstance(config, dict)
-    return str(config["meta"]["name"])
+    return str(_record(_record(result.get("expectation_config")).get("meta")).get("name"))
 
 
 def _check_result(expectation: Expectation, found: Mapping[str, object] | None) -> CheckResult:
     """Read what Great Expectations says of `expectation`; an engine error is no verdict on the data."""
     error = "left out by Great Expectations" if found is None else _error_of(found.get("exception_info"))
-    result = {} if found is None or error else found["result"]
-    assert isinstance(result, dict)
-    details = result.get("details") or {}
-    rows = details.get("unexpected_rows") or result.get("unexpected_index_list") or []
+    result = {} if found is None or error else _record(found["result"])
+    rows = _keys_of(_record(result.get("details")).get("unexpected_rows") or result.get("unexpected_index_list"))
     keys = KEYS[expectation.table]
     # A check of a column's values reports null on an empty table.
     unexpected = result.get("unexpected_count", result.get("observed_value")) or 0
@@ -157,6 +153,15 @@ def _check_result(expectation: Expectation, found: Mapping[str, object] | None) 
         rows=tuple({key: _plain(row.get(key)) for key in keys} for row in rows[:_ROWS_SHOWN]),
         error=error,
     )
+
+
+def _record(value: object) -> Mapping[str, object]:
+    """Give `value` as a record, an empty one where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _keys_of(rows: object) -> list[Mapping[str, object]]:
+    return [_record(row) for row in rows] if isinstance(rows, list) else []
 
 
 def _error_of(info: object) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import Literal, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import CacheKeyFnPolicy
@@ -41,7 +41,7 @@ class RefSerializer(Serializer[D]):
         return cast("D", kinds[values.pop("ref")].model_validate(values))
 
 
-def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+def cache_key(context: TaskRunContext, parameters: dict[str, object]) -> str:
     """Give the room's name and its `fingerprint` parameter as one hex key.
 
     The fingerprint covers contents, options and the versions of room and rules. Prefect's own policies see neither
@@ -50,7 +50,7 @@ def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return hashlib.sha256(f"{context.task.name} {parameters['fingerprint']}".encode()).hexdigest()
 
 
-def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def is_transient(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
     """Say whether a failure may pass by itself."""
     return isinstance(state.result(raise_on_failure=False), TransientError)
 

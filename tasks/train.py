@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
+from negset.encoders.model_folder import find_model, folder_digests
 from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
@@ -20,9 +21,10 @@ VERSION = 1
 METRICS = "metrics.json"
 
 
-def training_key(published: NegativeSetRef, config: TrainConfig) -> str:
-    """Name the training run of `config` on a set."""
-    return fingerprint("train", VERSION, published.fingerprint, published.content, config)
+def training_key(published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None) -> str:
+    """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names."""
+    begun = start.content if start else folder_digests(find_model(config.model, ""))
+    return fingerprint("train", VERSION, published.fingerprint, published.content, config, begun)
 
 
 def run_folder(dataset: str, key: str) -> Path:

@@ -92,10 +92,13 @@ def encoder_fingerprint(config: EncoderConfig, snapshot_content: str) -> str:
 def prepare_encoder(
     config: EncoderConfig, snapshot: FittingCorpus, store: Store, progress: Progress = no_progress
 ) -> EncoderRef:
-    """Fit or check the encoder that `config` describes and commit it to `store`."""
+    """Fit or check the encoder that `config` describes and commit it to `store`, unless it is there."""
     backend = load_backend(config)
     identity = backend.identify(config, snapshot.content)
     key = fingerprint("encoder", config.backend, identity)
+    known = store.ref(EncoderRef, key)
+    if known is not None:
+        return known
     with store.staging() as staged:
         rows = backend.prepare(config, snapshot, staged, progress)
         facts: dict[str, object] = {"backend": config.backend, "snapshot": snapshot.content, "identity": identity}

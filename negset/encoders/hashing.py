@@ -1,6 +1,5 @@
 """Hashed bag of words: every word has a fixed pseudo-random direction. Needs no fitting; meant for tests."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from negset.encoders.encoder import Encoder, FittingCorpus, Role
 from negset.encoders.tokens import bag_tokens, count_matrix, normalise_rows, tokenise
+from negset.lots import STEP, id_keys, mix
 from negset.progress import Progress
 from schemas.config import EncoderConfig
 
@@ -70,13 +70,8 @@ def word_directions(words: Sequence[str], dimensions: int) -> NDArray[np.float32
 
     The draws are splitmix64 (Steele, Lea, Flood 2014) of the word's blake2b and the dimension.
     """
-    seeds = b"".join(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest() for word in words)
-    seeds_W1 = np.frombuffer(seeds, dtype="<u8").astype(np.uint64)[:, None]
-    steps_1D = np.arange(1, dimensions + 1, dtype=np.uint64)[None, :] * np.uint64(0x9E3779B97F4A7C15)
-    mixed_WD = seeds_W1 + steps_1D
-    mixed_WD = (mixed_WD ^ (mixed_WD >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed_WD = (mixed_WD ^ (mixed_WD >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed_WD ^= mixed_WD >> np.uint64(31)
+    steps_D = np.arange(dimensions, dtype=np.uint64) * STEP
+    mixed_WD = mix(id_keys(words)[:, None] + steps_D)
     # The upper 53 bits fill a float64's mantissa exactly.
     uniform_WD: NDArray[np.float32] = ((mixed_WD >> np.uint64(11)) * 2.0**-52 - 1.0).astype(np.float32)
     return uniform_WD

@@ -49,16 +49,9 @@ class SentenceEncoder:
 
 
 def load_sentence_encoder(folder: Path, config: EncoderConfig, fingerprint: str) -> Encoder:
-    """Load the model in `folder` with the length, dtype and device of `config`; nothing is fetched.
-
-    Texts are cut at `config.max_length` tokens or the model's own limit, whichever is less; a static embedding
-    model has none and is never cut.
-    """
-    model = _load_quietly(folder, choose_device(config.device))
-    model = model.to(DTYPES[config.dtype]).eval()
-    longest = model.max_seq_length
-    if longest is None or config.max_length < longest < float("inf"):
-        model.max_seq_length = config.max_length
+    """Load the model in `folder` with the length, dtype and device of `config`; nothing is fetched."""
+    device = choose_device(config.device, "encoder.device")
+    model = load_model(folder, device, config.max_length).to(DTYPES[config.dtype]).eval()
     dimensions = model.get_embedding_dimension()
     if dimensions is None:
         message = f"the model in {folder} does not say how wide its vectors are"
@@ -72,13 +65,26 @@ def load_sentence_encoder(folder: Path, config: EncoderConfig, fingerprint: str)
     )
 
 
-def _load_quietly(folder: Path, device: str) -> SentenceTransformer:
+def load_model(folder: Path, device: torch.device, max_length: int) -> SentenceTransformer:
+    """Load the model in `folder`: only safetensors are read, no code of the model is run, nothing is fetched.
+
+    Texts are cut at `max_length` tokens or the model's own limit, whichever is less; a static embedding model
+    has none and is never cut. Raises InputError where the files hold no such model.
+    """
+    model = _load_quietly(folder, device)
+    longest = model.max_seq_length
+    if longest is None or max_length < longest < float("inf"):
+        model.max_seq_length = max_length
+    return model
+
+
+def _load_quietly(folder: Path, device: torch.device) -> SentenceTransformer:
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         return SentenceTransformer(
             str(folder),
-            device=device,
+            device=str(device),
             trust_remote_code=False,
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
@@ -91,13 +97,17 @@ def _load_quietly(folder: Path, device: str) -> SentenceTransformer:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def choose_device(device: str) -> str:
-    """Give the torch device for `device`, where `auto` is the first GPU if there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+def choose_device(name: str, option: str) -> torch.device:
+    """Resolve `auto` to cuda where there is one, else cpu; raise ConfigError for a device that is not there.
+
+    The message says that `option` named it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        message = f"encoder.device {device!r} cannot be used here: {str(error).splitlines()[0]}"
+        message = f"{option} = {name!r} cannot be used here: {str(error).splitlines()[0]}. Use 'auto' or 'cpu'"
         raise ConfigError(message) from error
     return device

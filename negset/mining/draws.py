@@ -1,29 +1,12 @@
-"""Lots drawn from identities: the same query, document, rule and seed draw the same number anywhere."""
+"""Draws among candidates: the same query, document, rule and seed draw the same lot anywhere."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from negset.lots import id_keys, mix
 from negset.mining.rules import place, survives
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-
-
-def id_keys(ids: Iterable[str]) -> NDArray[np.uint64]:
-    """Hash each of `ids` to 64 bits."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in ids)
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-
-
-def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread each of `values` over 64 bits: a bijection (the finaliser of splitmix64, Steele et al. 2014)."""
-    mixed = values + _STEP
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def chance(seed: int, rule: str) -> pl.Expr:

@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from negset.fingerprint import fingerprint
-from negset.mining.draws import mix
+from negset.lots import mix
 from negset.progress import Progress, no_progress
 from negset.store import Store
 from negset.text import document_texts, normalise_text

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from negset.errors import ArtifactError, ConfigError
+from negset.errors import ArtifactError
 from negset.mining.cells import FILE, Cell, listed_cells, query_blocks
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
+from negset.mining.recipe import basis_miner
 from negset.progress import Progress, no_progress
 from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
 from negset.store import Store
@@ -75,15 +76,12 @@ def candidate_blocks(
 def open_ledger(inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str = "") -> Ledger:
     """Read labels, ids and the list of cells; raise ConfigError where `by` is no configured miner."""
     miners = tuple(dict.fromkeys(inputs.config.miners))
-    if by and by not in miners:
-        message = f"recipe.by names {by!r}, which mines nothing here; configured are {', '.join(miners)}"
-        raise ConfigError(message)
     documents, places = _read_documents(inputs)
     width = len(documents.rows)
     snapshot = inputs.snapshot
     return Ledger(
         miners=miners,
-        by=by or next((miner for miner in miners if miner != "random"), miners[0]),
+        by=basis_miner(by, miners),
         opened={miner: find_miner(miner).open_miner(inputs) for miner in miners},
         blocks={miner: query_blocks(inputs, miner) for miner in miners},
         cells={miner: _by_block(listed_cells(store, cells[miner])) for miner in miners},

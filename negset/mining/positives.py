@@ -61,8 +61,7 @@ def own_texts(snapshot: "Snapshot") -> pl.DataFrame:
 
 def doc_titles(snapshot: "Snapshot") -> pl.DataFrame:
     """Give `doc` and the `text_sha256` of its normalised title, of the documents that have one."""
-    parts = [snapshot.documents(name).select("doc_id", "title") for name in snapshot.partitions()]
-    titled = pl.concat(parts).sort("doc_id").with_row_index("doc").filter(pl.col("title").fill_null("") != "")
+    titled = snapshot.document_columns("title").with_row_index("doc").filter(pl.col("title").fill_null("") != "")
     digests = pl.Series(text_digests(titled.get_column("title")), dtype=pl.Binary)
     return titled.select(pl.col("doc").cast(pl.UInt32), text_sha256=digests)
 
@@ -73,15 +72,14 @@ def query_texts(snapshot: "Snapshot") -> pl.DataFrame:
 
 
 def doc_texts(snapshot: "Snapshot") -> pl.DataFrame:
-    """Give `doc` and the `text_sha256` of its normalised title and text, reading one partition at a time."""
-    parts = [snapshot.documents(name).select("doc_id", "text_sha256") for name in snapshot.partitions()]
-    return pl.concat(parts).sort("doc_id").select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("doc"), "text_sha256")
+    """Give `doc` and the `text_sha256` of its normalised title and text."""
+    digests = snapshot.document_columns("text_sha256")
+    return digests.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("doc"), "text_sha256")
 
 
 def doc_ids(snapshot: "Snapshot") -> pl.Series:
-    """Give the ids of all documents in the order of their rows, reading one partition at a time."""
-    parts = [snapshot.documents(name).get_column("doc_id") for name in snapshot.partitions()]
-    return pl.concat(parts).sort()
+    """Give the ids of all documents in the order of their rows."""
+    return snapshot.document_columns("doc_id").get_column("doc_id")
 
 
 def _coded_qrels(snapshot: "Snapshot") -> pl.DataFrame:

@@ -49,18 +49,6 @@ class Selection:
     fates: pl.DataFrame
 
 
-def select_negatives(
-    blocks: Iterable[pl.DataFrame], inputs: SelectionInputs, recipe: BoundRecipe, progress: Progress = no_progress
-) -> Selection:
-    """Select from all `blocks` of candidates at once; `select_blocks` does it with bounded memory."""
-    parts = list(select_blocks(blocks, inputs, recipe, progress))
-    return Selection(
-        pl.concat([part.candidates for part in parts]),
-        pl.concat([part.negatives for part in parts]),
-        pl.concat([part.fates for part in parts]),
-    )
-
-
 def select_blocks(
     blocks: Iterable[pl.DataFrame], inputs: SelectionInputs, recipe: BoundRecipe, progress: Progress = no_progress
 ) -> Iterator[Selection]:
@@ -72,7 +60,7 @@ def select_blocks(
     for block in blocks:
         if not block.height:
             continue
-        first, last = int(block["query"].min()), int(block["query"].max())  # type: ignore[arg-type]
+        first, last = block.select(first=pl.col("query").min(), last=pl.col("query").max()).row(0)
         if first < done:
             message = f"candidates of query {first} come in a block after those of query {done - 1}"
             raise ContractError(message)

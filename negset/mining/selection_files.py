@@ -1,8 +1,6 @@
 """Write a selection as the tables of a negative set, with bounded memory."""
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,17 +10,6 @@ from negset.tables import ROW_GROUP, write_table
 
 PART_ROWS = 8 * ROW_GROUP
 """Rows in a file. Fixed, so that the block size of a run cannot move the borders."""
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What a selection came to: rows, queries by fate and by reason, candidates by the rule that rejected them."""
-
-    candidates: int
-    negatives: int
-    fates: dict[str, int]
-    reasons: dict[str, int]
-    rejected_by: dict[str, int]
 
 
 class PartWriter:
@@ -55,30 +42,15 @@ class PartWriter:
         self.waiting, self.rows, self.parts = [rows[count:]], self.rows - count, self.parts + 1
 
 
-def write_selection(selections: Iterable[Selection], folder: Path, *, keep_candidates: bool = True) -> Totals:
-    """Write `selections` (of consecutive queries) below `folder` as data/<table>/part-*.parquet, and count them."""
-    negatives, fates = PartWriter("negatives", folder), PartWriter("fates", folder)
-    candidates = PartWriter("candidates", folder) if keep_candidates else None
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("rows", "fate", "reason", "rejected_by")}
+def write_selection(selections: Iterable[Selection], folder: Path) -> int:
+    """Write `selections` of consecutive queries below `folder` as data/<table>/part-*.parquet; count negatives."""
+    writers = {name: PartWriter(name, folder) for name in ("candidates", "negatives", "fates")}
+    negatives = 0
     for selection in selections:
-        negatives.add(selection.negatives)
-        fates.add(selection.fates)
-        if candidates is not None:
-            candidates.add(selection.candidates)
-        _count(selection, counts)
-    for writer in (negatives, fates, candidates):
-        if writer is not None:
-            writer.close()
-    return Totals(
-        counts["rows"]["candidates"],
-        counts["rows"]["negatives"],
-        *(dict(sorted(counts[name].items())) for name in ("fate", "reason", "rejected_by")),
-    )
-
-
-def _count(selection: Selection, counts: dict[str, Counter[str]]) -> None:
-    counts["rows"].update(candidates=selection.candidates.height, negatives=selection.negatives.height)
-    words = (selection.fates["fate"], selection.fates["reason"], selection.candidates["rejected_by"])
-    for column in words:
-        found = column.drop_nulls().cast(pl.String).value_counts()
-        counts[column.name].update(dict(found.iter_rows()))
+        writers["candidates"].add(selection.candidates)
+        writers["negatives"].add(selection.negatives)
+        writers["fates"].add(selection.fates)
+        negatives += selection.negatives.height
+    for writer in writers.values():
+        writer.close()
+    return negatives

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from negset.errors import ConfigError, ContractError, hint
-from negset.mining.draws import id_keys
+from negset.lots import id_keys
 from negset.mining.positives import doc_ids, known_positives, labelled_positives
 from negset.mining.recipe import BoundRecipe
 

@@ -117,7 +117,7 @@ def count_terms(config: Bm25Config, snapshot: "Snapshot", progress: Progress = n
     counts: list[NDArray[np.int64]] = []
     lengths: list[NDArray[np.int64]] = []
     ids: list[str] = []
-    total = sum(snapshot.documents(name).height for name in snapshot.partitions())
+    total = snapshot.document_columns("doc_id").height
     for chunk_ids, texts in _chunks(snapshot):
         terms, tokens, ends = tokenise(config, texts)
         known_T = np.array([numbers.setdefault(term, len(numbers)) for term in terms], dtype=np.int64)

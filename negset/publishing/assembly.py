@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from negset.publishing.flat_view import full_queries, write_tuples
+from negset.publishing.flat_view import full_queries, negatives_wanted, write_tuples
 from negset.publishing.parts import part_files, part_path, read_parts, scan_parts, write_parts
 from negset.snapshot import Snapshot
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
@@ -27,7 +27,7 @@ def assemble_set(selection: Path, snapshot: Snapshot, folder: Path, *, keep_cand
     queries = published_queries(snapshot, fates)
     positives = published_positives(snapshot, queries, candidates)
     documents = referenced_documents(snapshot, positives, negatives)
-    wanted = int(fates.get_column("wanted").max() or 0)  # type: ignore[arg-type]
+    wanted = negatives_wanted(fates)
     for table in SELECTED if keep_candidates else SELECTED[:2]:
         copy_parts(selection, table, folder)
     made = {"queries": queries, "documents": documents, "positives": positives}

@@ -53,6 +53,11 @@ def full_pairs(queries: pl.DataFrame, positives: pl.DataFrame, negatives: pl.Dat
     )
 
 
+def negatives_wanted(fates: pl.DataFrame) -> int:
+    """Give how many negatives the queries of `fates` asked for, 0 where there is none."""
+    return int(fates.select(pl.col("wanted").max()).item() or 0)
+
+
 def full_queries(negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
     """Give the ids of the queries that have all negatives `wanted`."""
     counted = negatives.filter(pl.col("rank") <= wanted).group_by("query_id").len()

@@ -30,10 +30,9 @@ from schemas.manifest import (
 ID_LENGTH = 16
 _LIMITS = {"max_score": "threshold", "margin": "margin", "percent_of_positive": "share"}
 """Rules that set a threshold, and the option that holds it."""
-_PLACES = {
-    "source": ("path", "corpus", "queries", "qrels"),
-    "encoder": ("query_vectors", "document_vectors", "url", "api_key_env"),
-}
+_SOURCE_PLACES = ("path", "corpus", "queries", "qrels")
+_ENCODER_PLACES = ("query_vectors", "document_vectors", "url", "api_key_env")
+_RUN_PLACES = ("path",)
 """Options that say where something lies: the same thing elsewhere is the same set."""
 
 
@@ -104,12 +103,16 @@ def config_identity(config: BuildConfig) -> dict[str, object]:
 
     What lies in those places is named by content elsewhere in the manifest.
     """
-    kept = identity(config)
-    for section, options in _PLACES.items():
-        kept[section] = _without(kept[section], options)
-    kept["encoder"] = {**_mapping(kept["encoder"]), "model": _name_only(config.encoder.model)}
-    kept["recipe"] = {**_mapping(kept["recipe"]), "name": Path(config.recipe.name).stem}
-    kept["mine"] = {**_mapping(kept["mine"]), "run": _without(_mapping(kept["mine"])["run"], ("path",))}
+    kept = {
+        **identity(config),
+        "source": _without(identity(config.source), _SOURCE_PLACES),
+        "encoder": {
+            **_without(identity(config.encoder), _ENCODER_PLACES),
+            "model": _name_only(config.encoder.model),
+        },
+        "recipe": {**identity(config.recipe), "name": Path(config.recipe.name).stem},
+        "mine": {**identity(config.mine), "run": _without(identity(config.mine.run), _RUN_PLACES)},
+    }
     plain: dict[str, object] = json.loads(json.dumps(kept, allow_nan=False))
     return plain
 
@@ -134,18 +137,14 @@ def score_limits(recipe: RecipeIdentity) -> tuple[ScoreLimit, ...]:
     )
 
 
-def _without(section: object, options: tuple[str, ...]) -> dict[str, object]:
-    return {name: value for name, value in _mapping(section).items() if name not in options}
-
-
-def _mapping(section: object) -> dict[str, object]:
-    assert isinstance(section, dict)
-    return section
+def _without(section: dict[str, object], options: tuple[str, ...]) -> dict[str, object]:
+    return {name: value for name, value in section.items() if name not in options}
 
 
 def _name_only(model: str) -> str:
     """Give `model` unless it is a folder of this machine, whose content the encoder's fingerprint names."""
-    return "" if model.startswith(("/", ".", "~")) or "\\" in model or "://" in model else model
+    place = model.startswith(("/", ".", "~")) or "\\" in model or "://" in model or Path(model).is_dir()
+    return "" if place else model
 
 
 def registered_schema(table: str, manifest: SetManifest) -> pa.Schema:

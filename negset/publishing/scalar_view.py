@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from negset.mining.selection_inputs import query_leaks
-from negset.publishing.flat_view import full_pairs
+from negset.publishing.flat_view import full_pairs, negatives_wanted
 from negset.publishing.parts import part_files, read_parts, scan_parts, whole_queries
 from negset.snapshot import Snapshot
 from negset.tables import read_table
@@ -254,7 +254,7 @@ def candidates_view(ledger: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame
 
 def ntuples_view(folder: Path, queries: pl.DataFrame, positives: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of the flat view by split folder beside the rows that the tables call for."""
-    wanted = int(fates.get_column("wanted").max() or 0)  # type: ignore[arg-type]
+    wanted = negatives_wanted(fates)
     ranks = read_parts(folder, "negatives", ["query_id", "rank"])
     expected = full_pairs(queries.unique("query_id"), positives, ranks, wanted).height
     files = part_files(folder, "ntuples")

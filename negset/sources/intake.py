@@ -15,6 +15,8 @@ from schemas.config import ColumnsConfig, SourceConfig
 Row = Mapping[str, object]
 Add = Callable[[Row, str, int], None]
 """Take a row, the name of its file and its line; raise BadRow for a row that cannot be used."""
+Needed = tuple[str, ...]
+"""Columns without which a table cannot be read at all."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,24 @@ def adders(intake: Intake, columns: ColumnsConfig, split: str | None = None) -> 
         lambda row, name, line: intake.queries.add(query_row(row, columns, name, line, split)),
         lambda row, name, line: intake.qrels.add(qrel_row(row, columns, name, line, split)),
     )
+
+
+def take_tables(
+    source: SourceConfig,
+    files: tuple[list[str], list[str], list[str]],
+    take: Callable[[str, Intake, Add, Needed], None],
+) -> SourceTables:
+    """Read `files` of corpus, queries and qrels, each by `take`, by the column names of `source`."""
+    columns, intake = source.columns, new_intake(source)
+    add = adders(intake, columns)
+    corpus, queries, qrels = files
+    for name in corpus:
+        take(name, intake, add.document, (columns.doc_id, columns.doc_text))
+    for name in queries:
+        take(name, intake, add.query, (columns.query_id, columns.query_text))
+    for name in qrels:
+        take(name, intake, add.judgement, (columns.query_id, columns.doc_id))
+    return intake.tables()
 
 
 def take_frame(frame: pl.DataFrame, name: str, first: int, intake: Intake, add: Add) -> None:

@@ -1,7 +1,9 @@
 """Tables of JSON lines with named columns: `corpus.jsonl`, `queries.jsonl`, `qrels.jsonl`, gzipped or not."""
 
+from functools import partial
+
 from negset.sources.files import Place, digests, find_place, pick
-from negset.sources.intake import Add, Intake, adders, check_columns, new_intake
+from negset.sources.intake import Add, Intake, check_columns, take_tables
 from negset.sources.lines import Line, take_lines
 from negset.sources.tables import SourceTables
 from negset.sources.values import parse_object
@@ -11,17 +13,7 @@ from schemas.config import SourceConfig
 def read(source: SourceConfig) -> SourceTables:
     """Read the three tables by the column names of `source`."""
     place = find_place(source.path)
-    columns = source.columns
-    intake = new_intake(source)
-    add = adders(intake, columns)
-    corpus, queries, qrels = _files(place, source)
-    for name in corpus:
-        take_objects(place, name, intake, add.document, (columns.doc_id, columns.doc_text))
-    for name in queries:
-        take_objects(place, name, intake, add.query, (columns.query_id, columns.query_text))
-    for name in qrels:
-        take_objects(place, name, intake, add.judgement, (columns.query_id, columns.doc_id))
-    return intake.tables()
+    return take_tables(source, _files(place, source), partial(take_objects, place))
 
 
 def contents(source: SourceConfig) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Parquet tables with named columns: `corpus.parquet`, `queries.parquet`, `qrels.parquet`, or folders of parts."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from negset.errors import InputError
 from negset.sources.files import Place, digests, find_place, open_bytes, pick
 from negset.sources.html_text import one_line
-from negset.sources.intake import Add, Intake, adders, check_columns, new_intake, take_frame
+from negset.sources.intake import Add, Intake, check_columns, take_frame, take_tables
 from negset.sources.tables import PACKED, SourceTables
 from schemas.config import SourceConfig
 
@@ -20,17 +21,7 @@ _FAULTS = (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsE
 def read(source: SourceConfig) -> SourceTables:
     """Read the three tables by the column names of `source`; other columns become metadata."""
     place = find_place(source.path)
-    columns = source.columns
-    intake = new_intake(source)
-    add = adders(intake, columns)
-    corpus, queries, qrels = _files(place, source)
-    for name in corpus:
-        take_parquet(place, name, intake, add.document, (columns.doc_id, columns.doc_text))
-    for name in queries:
-        take_parquet(place, name, intake, add.query, (columns.query_id, columns.query_text))
-    for name in qrels:
-        take_parquet(place, name, intake, add.judgement, (columns.query_id, columns.doc_id))
-    return intake.tables()
+    return take_tables(source, _files(place, source), partial(take_parquet, place))
 
 
 def contents(source: SourceConfig) -> dict[str, str]:

@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 from negset.errors import InputError
 from negset.sources.files import BLOCK, Place, digests, find_place, open_bytes, pick, read_capped, read_whole
@@ -70,7 +70,7 @@ def _documents(place: Place, name: str) -> Iterator[tuple[str, bytes]]:
     shown = f"{place.shown}/{name}"
     with open_bytes(place, name) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|") as archive:
                 for member in archive:
                     file = archive.extractfile(member) if member.isfile() else None
                     if file is not None:

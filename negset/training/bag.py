@@ -19,10 +19,11 @@ from scipy.sparse import csr_matrix, vstack
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 from torch.nn.functional import embedding, normalize
 
+from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.store import write_durably
 from negset.training.examples import Rows
-from negset.training.model import Embed, Pace, Role, StaticStart
+from negset.training.model import Embed, Pace, StaticStart
 from schemas.config import TrainConfig
 
 UNKNOWN: Final = "[UNK]"

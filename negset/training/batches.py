@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from negset.mining.draws import id_keys, mix
+from negset.lots import id_keys, mix
 from negset.training.examples import Examples, Groups, Rows
 
 Mask = NDArray[np.bool_]

@@ -28,10 +28,6 @@ class Groups:
         """Count the rows of each place."""
         return np.diff(self.offsets)
 
-    def of(self, place: int) -> Rows:
-        """Give the rows of one place."""
-        return self.rows[self.offsets[place] : self.offsets[place + 1]]
-
     def take(self, places: Rows) -> tuple[Rows, Rows]:
         """Give the rows of `places` one after the other, and for each the index in `places` it belongs to."""
         index = self.entries(places)

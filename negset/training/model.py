@@ -4,17 +4,16 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.training.examples import Rows
 from schemas.config import TrainConfig
-
-Role = Literal["query", "document"]
 
 Embed = Callable[[Rows], torch.Tensor]
 """Turn row numbers of texts into their vectors of length one, with gradients, (n, d)."""
@@ -85,16 +84,3 @@ def open_model(config: TrainConfig, start: StaticStart | None) -> Trainable:
         message = "train.model = 'static' needs tokens and embeddings to start from: fit the lsa encoder first"
         raise ConfigError(message)
     return cast("Trainable", importlib.import_module("negset.training.bag").open_bag(config, start))
-
-
-def chosen_device(name: str) -> torch.device:
-    """Resolve `auto` to cuda where there is one, else cpu; raise ConfigError for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        message = f"train.device = {name!r} cannot be used here: {str(error).splitlines()[0]}. Use 'auto' or 'cpu'"
-        raise ConfigError(message) from error
-    return device

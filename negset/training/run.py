@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.evaluation import MEASURES, Metrics, evaluate_encoder, restrict_metrics, split_queries
 from negset.mining.positives import doc_ids, known_positives
@@ -20,7 +21,7 @@ from negset.progress import Progress, no_progress
 from negset.store import write_durably
 from negset.training.examples import SetTables, build_examples
 from negset.training.loop import Training, train_encoder
-from negset.training.model import Role, StaticStart, Trainable, open_model
+from negset.training.model import StaticStart, Trainable, open_model
 from schemas.config import TrainConfig
 
 if TYPE_CHECKING:

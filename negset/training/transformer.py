@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from torch.nn.functional import normalize
 
+from negset.encoders.encoder import Role
 from negset.encoders.model_folder import check_model, find_model
+from negset.encoders.sentence_model import choose_device, load_model
 from negset.encoders.tokens import normalise_rows
-from negset.errors import InputError
 from negset.store import storage_fault
 from negset.training.examples import Rows
-from negset.training.model import Embed, Pace, Role, chosen_device
+from negset.training.model import Embed, Pace
 from schemas.config import TrainConfig
 
 PACE: Final = Pace(epochs=1, warm_up=0.1, gradient_limit=1.0)
@@ -86,28 +87,13 @@ class Transformer:
 def open_transformer(config: TrainConfig) -> Transformer:
     """Load the model that `config` names: a folder, or a name whose local copy or download is used.
 
-    Only safetensors are read and no code of the model is run. Texts are cut at `max_length` tokens or the
-    model's own limit, whichever is less. An empty prompt leaves the model's own.
+    An empty prompt leaves the model's own.
     Raises ConfigError or InputError where there is no such model or it cannot be loaded.
     """
     folder = find_model(config.model, "")
     check_model(folder)
-    device = chosen_device(config.device)
-    try:
-        model = SentenceTransformer(
-            str(folder),
-            device=str(device),
-            trust_remote_code=False,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True},
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        message = f"cannot load the model in {folder}: {error}"
-        raise InputError(message) from error
-    model = model.float()
-    longest = model.max_seq_length
-    if longest is None or config.max_length < longest < float("inf"):
-        model.max_seq_length = config.max_length
+    device = choose_device(config.device, "train.device")
+    model = load_model(folder, device, config.max_length).float()
     own = model.prompts
     prompts: dict[Role, str] = {
         "query": config.query_prompt or own.get("query") or "",

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -38,7 +39,7 @@ def _task_runs(client, flow_run_id):
     until = time.monotonic() + 60
     while True:
         runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])))
-        if (runs and all(run.state.is_final() for run in runs)) or time.monotonic() > until:
+        if (runs and all(run.state and run.state.is_final() for run in runs)) or time.monotonic() > until:
             return {run.name.rpartition("-")[0]: run.state_name for run in runs}
         time.sleep(0.2)
 
@@ -76,6 +77,15 @@ def test_a_damaged_cell_is_mined_again(ran, build_file, home):
     assert "mine" in rooms
     assert again.fingerprint != first.fingerprint
     verify_set(Path(again.path))
+
+
+def test_the_ui_of_a_server_gets_the_page_and_the_counts(ran, build_file, prefect_server):
+    published, _ = ran(build_file, "recipe.negatives=1", "name=shown")
+    found = httpx.post(f"{prefect_server}/artifacts/latest/filter", json={}, timeout=60).json()
+    artifacts = {artifact["key"]: artifact for artifact in found}
+    assert {"negset-page", "negset-candidates", "negset-queries"} <= set(artifacts)
+    assert published.fingerprint in artifacts["negset-page"]["data"]
+    assert '"candidates": "chosen", "count": 16' in artifacts["negset-candidates"]["data"]
 
 
 def test_bm25_alone_needs_no_encoder(ran, build_file):

@@ -62,6 +62,9 @@ class MemorySnapshot:
     def documents(self, partition: str | None = None) -> pl.DataFrame:
         return self._parts[partition] if partition else pl.concat(self._parts.values()).sort("doc_id")
 
+    def document_columns(self, *columns: str) -> pl.DataFrame:
+        return self.documents().select(columns)
+
     def queries(self) -> pl.DataFrame:
         return self._queries
 

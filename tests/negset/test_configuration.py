@@ -20,6 +20,24 @@ def test_a_relative_source_lies_beside_its_config(tmp_path):
     assert config.mine.depth == 100
 
 
+def test_every_relative_path_lies_beside_the_config(tmp_path):
+    sections = '[encoder]\nmodel = "./model"\nquery_vectors = "q.npy"\n[mine.run]\npath = "bm25.run"\n[recipe]\nname = "my.toml"\n'
+    config = load_build_config(_written(tmp_path, _TOML + sections))
+    assert config.encoder.model == str(tmp_path / "model")
+    assert config.encoder.query_vectors == str(tmp_path / "q.npy")
+    assert config.encoder.document_vectors == ""
+    assert config.mine.run.path == str(tmp_path / "bm25.run")
+    assert config.recipe.name == str(tmp_path / "my.toml")
+
+
+def test_names_and_urls_are_no_paths(tmp_path):
+    toml = 'name = "small"\n[source]\nformat = "huggingface"\npath = "owner/data"\n[encoder]\nmodel = "owner/model"\n'
+    config = load_build_config(_written(tmp_path, toml))
+    assert (config.source.path, config.encoder.model, config.recipe.name) == ("owner/data", "owner/model", "perc-pos")
+    remote = load_build_config(_written(tmp_path, _TOML.replace("corpus", "s3://bucket/corpus")))
+    assert remote.source.path == "s3://bucket/corpus"
+
+
 def test_overrides_are_toml_values(tmp_path):
     path = _written(tmp_path, _TOML)
     config = load_build_config(

@@ -1,13 +1,14 @@
 """The store: whole or absent, checked on opening, never half."""
 
 import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
 from negset.errors import ArtifactError, ConflictError, EnvironmentFault
-from negset.store import MANIFEST, Store, locked, storage_fault, swap, write_durably
+from negset.store import ABANDONED_AFTER, MANIFEST, Store, locked, storage_fault, swap, write_durably
 from schemas.refs import SnapshotRef
 
 
@@ -66,6 +67,25 @@ def test_a_failure_while_staging_leaves_nothing(store):
     with pytest.raises(EnvironmentFault, match="disk full"):
         _fill_the_disk(store)
     assert list((store.root / "staging").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    with pytest.raises(EnvironmentFault, match=r"cannot write .*taken"):
+        _commit(Store(tmp_path / "taken" / "store"))
+    with pytest.raises(EnvironmentFault, match=r"cannot write .*taken"), locked(tmp_path / "taken" / ".lock"):
+        pass
+
+
+def test_what_a_kill_left_is_cleared_days_later(store):
+    left, fresh = store.root / "staging" / "dead", store.root / "staging" / "alive"
+    for folder in (left, fresh):
+        folder.mkdir(parents=True)
+        (folder / "part").write_text("x")
+    days_ago = left.stat().st_mtime - ABANDONED_AFTER - 60
+    os.utime(left, (days_ago, days_ago))
+    _commit(store)
+    assert list((store.root / "staging").iterdir()) == [fresh]
 
 
 def test_a_pointer_moves_only_from_what_was_expected(tmp_path):

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from negset.mining.draws import id_keys, mix
+from negset.lots import id_keys, mix
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.search import Floats, Hits, Rows, join_hits, no_hits, top_hits
 

@@ -64,10 +64,12 @@ def read_run(path: Path, query_ids: pl.Series, documents: pl.Series) -> Run:
     kept = known.filter(pl.col("doc").is_not_null()).sort("query", "doc")
     _check_known(path, known, kept)
     unknown = placed.filter(pl.col("query").is_null()).get_column("query_id").n_unique()
-    if unknown or kept.height < known.height:
-        _log.warning("%s: %d unknown queries, %d rows of unknown documents", path, unknown, known.height - kept.height)
     query, doc = (kept.get_column(name).to_numpy().astype(np.int64) for name in ("query", "doc"))
-    return Run(query, doc, canonical(kept.get_column("score").to_numpy()), unknown, known.height - kept.height)
+    run = Run(query, doc, canonical(kept.get_column("score").to_numpy()), unknown, known.height - kept.height)
+    if run.unknown_queries or run.unknown_documents:
+        counts = (run.unknown_queries, run.unknown_documents)
+        _log.warning("%s: %d unknown queries, %d rows of unknown documents", path, *counts)
+    return run
 
 
 def score_pairs(run: Run, queries: Queries, documents: Documents, query_P: Rows, doc_P: Rows) -> Floats:

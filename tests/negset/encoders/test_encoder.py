@@ -73,6 +73,13 @@ def test_every_backend_offers_the_functions_that_are_called():
         assert callable(backend.open_folder)
 
 
+def test_an_encoder_that_is_in_the_store_is_not_fitted_again(store, corpus, monkeypatch):
+    config = EncoderConfig(backend="lsa", dimensions=4)
+    ref = prepare_encoder(config, corpus, store)
+    monkeypatch.setattr("negset.encoders.lsa.prepare", None)
+    assert prepare_encoder(config, corpus, store) == ref
+
+
 def test_the_default_encoder_opens_without_torch_or_scikit_learn(store, corpus):
     config = EncoderConfig(backend="lsa", dimensions=4)
     ref = prepare_encoder(config, corpus, store)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from negset.mining.draws import id_keys
+from negset.lots import id_keys
 
 Frame = Callable[..., pl.DataFrame]
 KINDS = {

@@ -196,7 +196,7 @@ def test_the_basis_is_the_one_named_or_the_first_with_scores(memory_snapshot, me
 
 
 def test_an_unknown_basis_is_a_mistake_of_the_config(memory_snapshot, memory_vectors, store):
-    with pytest.raises(ConfigError, match=r"recipe\.by names 'bm52'"):
+    with pytest.raises(ConfigError, match=r"recipe\.by is 'bm52'"):
         candidates(store, memory_snapshot(DOCUMENTS, QUERIES, LABELS), memory_vectors(), "bm52", miners=("dense",))
 
 

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from negset.errors import ContractError, MissingColumnsError
 from negset.mining.recipe import bind_recipe, load_recipe
-from negset.mining.selection import select_blocks, select_negatives
+from negset.mining.selection import Selection, select_blocks
 from negset.mining.selection_inputs import open_selection_inputs
 from schemas.config import RecipeConfig
 from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
@@ -32,6 +32,12 @@ def world(memory_snapshot):
         return open_selection_inputs(snapshot, recipe, near), recipe
 
     return build
+
+
+def select_negatives(blocks, inputs, recipe):
+    parts = list(select_blocks(blocks, inputs, recipe))
+    tables = ("candidates", "negatives", "fates")
+    return Selection(*(pl.concat([getattr(part, table) for part in parts]) for table in tables))
 
 
 def fate(selection, query="q000"):

@@ -103,6 +103,9 @@ class HandMade:
         ]
         return pl.DataFrame(rows, schema_overrides={"title": pl.String, "metadata": pl.String})
 
+    def document_columns(self, *columns):
+        return self.documents().select(columns)
+
     def queries(self):
         rows = [
             {

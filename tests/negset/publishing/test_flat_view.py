@@ -1,5 +1,4 @@
 import polars as pl
-import pytest
 
 from negset.publishing import flat_view
 from negset.publishing.flat_view import split_slug

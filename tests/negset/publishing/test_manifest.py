@@ -60,6 +60,16 @@ def test_the_folder_of_a_model_is_no_part_of_the_identity(model):
     assert config_identity(config)["encoder"]["model"] == ""
 
 
+def test_a_folder_that_looks_like_a_name_is_no_part_of_the_identity(tmp_path, monkeypatch):
+    (tmp_path / "models" / "e5").mkdir(parents=True)
+    config = BuildConfig.model_validate(
+        {**CONFIG, "encoder": {"backend": "sentence-transformers", "model": "models/e5"}}
+    )
+    assert config_identity(config)["encoder"]["model"] == "models/e5"
+    monkeypatch.chdir(tmp_path)
+    assert config_identity(config)["encoder"]["model"] == ""
+
+
 def test_what_only_changes_speed_is_no_part_of_the_identity():
     config = BuildConfig.model_validate(CONFIG)
     faster = config.model_copy(update={"encoder": config.encoder.model_copy(update={"batch_size": 7})})

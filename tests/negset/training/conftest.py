@@ -40,6 +40,9 @@ class Planted:
         texts = [document_text(title, text) for title, text in self._documents.select("title", "text").iter_rows()]
         return self._documents.with_columns(text_sha256=pl.Series([text_digest(t) for t in texts], dtype=pl.Binary))
 
+    def document_columns(self, *columns: str) -> pl.DataFrame:
+        return self.documents().select(columns)
+
     def queries(self) -> pl.DataFrame:
         digests = [text_digest(text) for text in self._queries.get_column("text").to_list()]
         return self._queries.with_columns(text_sha256=pl.Series(digests, dtype=pl.Binary))

@@ -136,7 +136,8 @@ def test_the_mask_is_what_a_double_loop_says(negatives, known, data, in_batch):
 
 @pytest.mark.parametrize("places", [[], [1], [2, 0], [1, 1, 2]])
 def test_groups_are_gathered_in_the_order_asked_for(places):
-    three = groups([7, 8], [], [9])
+    rows_of = [[7, 8], [], [9]]
+    three = groups(*rows_of)
     index, rows = three.take(np.array(places, dtype=np.int64))
-    assert rows.tolist() == [r for place in places for r in three.of(place).tolist()]
-    assert index.tolist() == [at for at, place in enumerate(places) for _ in three.of(place)]
+    assert rows.tolist() == [r for place in places for r in rows_of[place]]
+    assert index.tolist() == [at for at, place in enumerate(places) for _ in rows_of[place]]

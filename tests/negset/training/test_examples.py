@@ -1,3 +1,4 @@
+import numpy as np
 import polars as pl
 import pytest
 
@@ -32,7 +33,7 @@ def small(**changes) -> SetTables:
 
 
 def ids(examples, group, place):
-    return [examples.document_ids[row] for row in group.of(place).tolist()]
+    return [examples.document_ids[row] for row in group.take(np.array([place]))[1].tolist()]
 
 
 def test_queries_of_the_split_are_numbered_by_id_and_negatives_stand_by_rank():

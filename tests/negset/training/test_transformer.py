@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,14 @@ def test_pickled_weights_are_refused(tmp_path):
         open_model(config(tmp_path), None)
 
 
+def test_cut_weights_are_one_line(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "cut")
+    weights = next(folder.rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot load the model in"):
+        open_model(config(folder), None)
+
+
 def test_a_device_that_is_not_there_is_named(tiny_model):
-    with pytest.raises(ConfigError, match="nonsense"):
+    with pytest.raises(ConfigError, match=r"train\.device = 'nonsense'"):
         open_model(config(tiny_model, device="nonsense"), None)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from negset.mining.draws import id_keys
+from negset.lots import id_keys
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.miners.random_documents import mine
 from schemas.config import MineConfig

@@ -1,0 +1,103 @@
+"""The command line: what it says without running a flow, and how it ends."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from flows.cli import main
+
+
+def test_the_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for command in ("init", "build", "train", "plan", "rules", "show", "verify", "demo"):
+        assert f"\n    {command} " in said
+
+
+_LOADED = """
+import sys
+from flows.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+heavy = {"prefect", "polars", "torch", "great_expectations", "sklearn", "pyarrow", "pydantic"}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_the_help_loads_no_library():
+    """What makes the help slow is importing libraries; it imports none."""
+    run = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True)
+    assert run.stderr.strip() == "[]"
+
+
+def test_a_wrong_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["mine"])
+    assert ended.value.code == 2
+    assert "invalid choice: 'mine'" in capsys.readouterr().err
+
+
+def test_rules_lists_rules_and_recipes(capsys):
+    assert main(["rules"]) == 0
+    rules = capsys.readouterr().out
+    assert "filter   percent_of_positive" in rules
+    assert main(["rules", "--recipes"]) == 0
+    recipes = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"naive", "shifted", "abs", "margin-pos", "perc-pos", "star"} <= set(recipes)
+    assert main(["rules", "percent_of_positive"]) == 0
+    assert "share = 0.95" in capsys.readouterr().out
+    assert main(["rules", "perc-pos"]) == 0
+    assert "percent_of_positive share=0.95" in capsys.readouterr().out
+
+
+def test_an_unknown_rule_is_named_with_what_is_close(capsys):
+    assert main(["rules", "marign"]) == 2
+    assert "unknown rule 'marign' (did you mean 'margin'?)" in capsys.readouterr().err
+
+
+def test_init_recognises_a_folder_and_writes_a_config_that_plans(beir, home, tmp_path, capsys):
+    out = tmp_path / "made.toml"
+    assert main(["init", "--source", str(beir), "--out", str(out)]) == 0
+    assert "read as beir: 60 documents, 24 queries, 24 of them with positives" in capsys.readouterr().out
+    made = tomllib.loads(out.read_text())
+    assert made["source"] == {"format": "beir", "path": str(beir)}
+    assert made["mine"]["splits"] == ["train"]
+    assert main(["plan", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("ingest          runs")
+    assert main(["init", "--source", str(beir), "--out", str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_init_says_what_it_looked_for(tmp_path, capsys):
+    (tmp_path / "notes.md").write_text("nothing to mine here")
+    assert main(["init", "--source", str(tmp_path), "--out", str(tmp_path / "made.toml")]) == 2
+    assert "beir" in capsys.readouterr().err.lower()
+    assert not (tmp_path / "made.toml").exists()
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_a_folder_that_is_no_set_is_an_environment_fault(command, tmp_path, capsys):
+    assert main([command, str(tmp_path)]) == 4
+    assert "holds no negative set" in capsys.readouterr().err
+
+
+def test_a_relative_set_is_found_for_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "nowhere"]) == 4
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_the_nightly_deployment_names_a_flow_that_exists():
+    """A dotted entrypoint is loaded by import; a typing error in it shows only on the worker otherwise."""
+    from prefect.flows import load_flow_from_entrypoint
+
+    written = (Path(__file__).parents[2] / "infra" / "prefect.yaml").read_text()
+    entrypoint = next(line.split()[-1] for line in written.splitlines() if "entrypoint:" in line and "flows." in line)
+    assert load_flow_from_entrypoint(entrypoint).name == "build-from-file"

@@ -1,0 +1,24 @@
+"""The training room: what a run is named by."""
+
+from schemas.config import TrainConfig
+from schemas.refs import EncoderRef, NegativeSetRef
+from tasks.train import training_key
+
+SET = NegativeSetRef(fingerprint="a" * 16, content="c", rows=4, path="/anywhere")
+
+
+def test_a_run_is_named_by_what_it_starts_from(tmp_path):
+    one, other = (EncoderRef(fingerprint=name, content=name, rows=9) for name in ("e1", "e2"))
+    config = TrainConfig()
+    assert training_key(SET, config, one) != training_key(SET, config, other)
+    moved = SET.model_copy(update={"path": "/elsewhere"})
+    assert training_key(SET, config, one) == training_key(moved, config, one)
+
+
+def test_other_weights_in_the_same_folder_are_another_run(tmp_path):
+    config = TrainConfig(model=str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"first")
+    first = training_key(SET, config, None)
+    assert training_key(SET, config, None) == first
+    (tmp_path / "model.safetensors").write_bytes(b"second")
+    assert training_key(SET, config, None) != first
