@@ -21,7 +21,8 @@ def test_a_relative_source_lies_beside_its_config(tmp_path):
 
 
 def test_every_relative_path_lies_beside_the_config(tmp_path):
-    sections = '[encoder]\nmodel = "./model"\nquery_vectors = "q.npy"\n[mine.run]\npath = "bm25.run"\n[recipe]\nname = "my.toml"\n'
+    encoder = '[encoder]\nmodel = "./model"\nquery_vectors = "q.npy"\n'
+    sections = encoder + '[mine.run]\npath = "bm25.run"\n[recipe]\nname = "my.toml"\n'
     config = load_build_config(_written(tmp_path, _TOML + sections))
     assert config.encoder.model == str(tmp_path / "model")
     assert config.encoder.query_vectors == str(tmp_path / "q.npy")
