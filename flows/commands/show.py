@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.commands.reports import describe_set
 from negset.errors import ConfigError, hint
@@ -75,14 +75,16 @@ def _texts(published: PublishedSet) -> dict[str, str]:
 
 
 def _positives(published: PublishedSet, query_id: str, texts: dict[str, str]) -> Table:
-    table = Table("document", "relevance", "score", "text", title="positives", title_justify="left")
+    table = Table("document", "relevance", "score", _text_column(), title="positives", title_justify="left")
     for row in published.table("positives").filter(pl.col("query_id") == query_id).iter_rows(named=True):
         table.add_row(escape(row["doc_id"]), str(row["relevance"]), _number(row["score"]), escape(texts[row["doc_id"]]))
     return table
 
 
 def _negatives(published: PublishedSet, query_id: str, texts: dict[str, str]) -> Table:
-    table = Table("rank", "document", "score", "miner", "its rank", "text", title="negatives", title_justify="left")
+    table = Table(
+        "rank", "document", "score", "miner", "its rank", _text_column(), title="negatives", title_justify="left"
+    )
     for row in published.table("negatives").filter(pl.col("query_id") == query_id).sort("rank").iter_rows(named=True):
         table.add_row(
             str(row["rank"]),
@@ -97,7 +99,14 @@ def _negatives(published: PublishedSet, query_id: str, texts: dict[str, str]) ->
 
 def _rejected(published: PublishedSet, query_id: str, texts: dict[str, str]) -> Table:
     table = Table(
-        "document", "score", "rejected by", "value", "threshold", "text", title="rejected", title_justify="left"
+        "document",
+        "score",
+        Column("rejected by", no_wrap=True),
+        "value",
+        "threshold",
+        _text_column(),
+        title="rejected",
+        title_justify="left",
     )
     mine = published.table("candidates").filter((pl.col("query_id") == query_id) & pl.col("rejected_by").is_not_null())
     for row in mine.sort("score", descending=True, nulls_last=True).head(15).iter_rows(named=True):
@@ -110,6 +119,11 @@ def _rejected(published: PublishedSet, query_id: str, texts: dict[str, str]) -> 
             escape(texts.get(row["doc_id"], "")),
         )
     return table
+
+
+def _text_column() -> Column:
+    # A column holds the cells of its table: each table needs one of its own.
+    return Column("text", no_wrap=True, overflow="ellipsis")
 
 
 def _number(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """The build flow: what runs, what is taken from the cache, and what stays as it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def test_the_command_needs_no_server(build_file, tmp_path):
     assert "queries     16: " in run.stdout
 
 
-def test_show_and_plan_follow_a_build(build_file, home, prefect_server, capsys):
+def test_show_and_plan_follow_a_build(build_file, beir, home, prefect_server, capsys):
     assert main(["plan", str(build_file)]) == 0
     assert "ingest          runs" in capsys.readouterr().out
     assert main(["build", str(build_file)]) == 0
@@ -130,5 +131,10 @@ def test_show_and_plan_follow_a_build(build_file, home, prefect_server, capsys):
     assert [line.split()[0] for line in lines if " runs" in line] == ["select", "validate", "publish"]
     assert main(["show", str(home / "sets" / "small"), "--query", "q01"]) == 0
     shown = capsys.readouterr().out
+    texts = {row["_id"]: row["text"] for row in map(json.loads, (beir / "corpus.jsonl").read_text().splitlines())}
+    rows = [line.split("│") for line in shown.splitlines() if line.startswith("│")]
+    named = [(cell.strip(), row[-2].strip()) for row in rows for cell in row[1:3] if cell.strip() in texts]
+    assert len(named) > 4
+    assert all(texts[document].startswith(text.rstrip("…")) for document, text in named)
+    assert ("d002", texts["d002"][:96].strip()) in named
     assert "known_positive" in shown
-    assert "d002" in shown
