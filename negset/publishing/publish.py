@@ -22,6 +22,7 @@ from negset.publishing.card import dataset_card
 from negset.publishing.manifest import describe_set, manifest_bytes, version_id
 from negset.publishing.metadata import croissant_document, schema_document
 from negset.publishing.page import render_page
+from negset.publishing.provenance import provenance_document
 from negset.publishing.reading import LATEST, VERSIONS, read_latest
 from negset.publishing.verify import verify_set
 from negset.snapshot import Snapshot
@@ -125,6 +126,7 @@ def write_version(
         "README.md": dataset_card(manifest, identity),
         "schema.json": _json(schema_document(manifest)),
         "croissant.json": _json(croissant_document(manifest, identity)),
+        "provenance.intoto.json": _json(provenance_document(manifest, identity, by=by, at=at)),
         PAGE: render_page(manifest, identity, draft.folder, draft.selection, draft.snapshot, report),
     }
     for name, text in papers.items():

@@ -49,12 +49,13 @@ def test_a_rebuild_gives_the_same_id_and_touches_nothing(tiny_set, draft, tmp_pa
     assert len(read_history(tmp_path / "sets" / "tiny")) == 1
 
 
-def test_only_the_bag_says_when_and_by_whom(tiny_set, draft, tmp_path):
+def test_only_bag_and_provenance_say_when_and_by_whom(tiny_set, draft, tmp_path):
     first = published_to(draft, tmp_path / "one")
     other = tiny_set.draft_of(tiny_set.stage(tmp_path / "again"))
     second = publish_set(other, tmp_path / "two", by="bob", at=AT + timedelta(days=400))
     files = [{file.path: file.sha256 for file in stored_files(Path(ref.path))} for ref in (first, second)]
-    assert {name for name in files[0] if files[0][name] != files[1][name]} == {"bag-info.txt", "tagmanifest-sha256.txt"}
+    changed = {name for name in files[0] if files[0][name] != files[1][name]}
+    assert changed == {"bag-info.txt", "tagmanifest-sha256.txt", "provenance.intoto.json"}
 
 
 def test_latest_moves_to_what_was_published_last_and_back(tiny_set, draft, tmp_path):
