@@ -30,7 +30,7 @@ format: install ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 test: install ## every test that a fresh clone can run
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 bench: install ## overhead of a build beyond encoding and searching
 	$(BIN)/python -m benchmarks.build_overhead
