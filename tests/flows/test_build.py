@@ -82,8 +82,13 @@ def test_a_damaged_cell_is_mined_again(ran, build_file, home):
 
 def test_the_ui_of_a_server_gets_the_page_and_the_counts(ran, build_file, prefect_server):
     published, _ = ran(build_file, "recipe.negatives=1", "name=shown")
-    found = httpx.post(f"{prefect_server}/artifacts/latest/filter", json={}, timeout=60).json()
-    artifacts = {artifact["key"]: artifact for artifact in found}
+    transport = httpx.HTTPTransport(retries=3)
+    with httpx.Client(transport=transport, timeout=60) as client:
+        until = time.monotonic() + 60
+        while (response := client.post(f"{prefect_server}/artifacts/latest/filter", json={})).status_code == 503:
+            assert time.monotonic() < until
+            time.sleep(0.5)
+    artifacts = {artifact["key"]: artifact for artifact in response.json()}
     assert {"negset-page", "negset-candidates", "negset-queries"} <= set(artifacts)
     assert published.fingerprint in artifacts["negset-page"]["data"]
     assert '"candidates": "chosen", "count": 16' in artifacts["negset-candidates"]["data"]
