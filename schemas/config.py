@@ -131,6 +131,19 @@ class RunConfig(Section):
     path: str = ""
 
 
+class TimeConfig(Section):
+    """What a query may know: with `limit`, documents created when it was asked (`asked_at`) or before.
+
+    A query without `asked_at` sees every document.
+    """
+
+    limit: bool = False
+    grace: Annotated[str, StringConstraints(pattern=r"^[0-9]+[smhdw]$")] = "0s"
+    """How much later than `asked_at` a document may have been created: a number and s, m, h, d or w."""
+    undated: Literal["keep", "drop"] = "keep"
+    """A document without `created_at`: known at all times, or to no query that has an `asked_at`."""
+
+
 class MineConfig(Section):
     """Which miners propose candidates, and how many for each query."""
 
@@ -141,6 +154,7 @@ class MineConfig(Section):
     """Splits whose queries get negatives; empty for all."""
     query_block: int = Field(4096, ge=1, json_schema_extra={"runtime": True})
     """Queries in a row of the mining matrix."""
+    time: TimeConfig = TimeConfig()
     dense: DenseConfig = DenseConfig()
     bm25: Bm25Config = Bm25Config()
     random: RandomConfig = RandomConfig()

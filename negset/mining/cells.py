@@ -8,7 +8,6 @@ touches no other cell, and an interrupted run goes on with the cells that are mi
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -24,15 +23,13 @@ from negset.mining.miner import (
     find_miner,
 )
 from negset.mining.positives import doc_ids
+from negset.mining.times import last_moments, moments_of_creation
 from negset.progress import Progress, no_progress
 from negset.search import Hits, Rows, ranks
 from negset.store import Store
 from negset.tables import write_table
 from negset.text import document_texts
 from schemas.refs import CellRef, CellsRef
-
-if TYPE_CHECKING:
-    from negset.snapshot import Snapshot
 
 VERSION = 1
 FILE = "candidates.parquet"
@@ -48,7 +45,7 @@ class Cell:
 
 
 def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
-    """Give `query`, `query_id`, `text` and `positives` of the queries that are mined, in their order.
+    """Give `query`, `query_id`, `text`, `asked_at` and `positives` of the queries that are mined, in their order.
 
     These are the queries of the configured splits with a labelled positive: without one there is nothing that a
     negative could be a negative to.
@@ -65,7 +62,7 @@ def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
     return (
         queries.filter(pl.col("split").is_in(splits) if splits else pl.lit(value=True))
         .join(positives, on="query_id")
-        .select("query", "query_id", "text", "positives")
+        .select("query", "query_id", "text", "asked_at", "positives")
         .sort("query")
     )
 
@@ -80,6 +77,7 @@ def query_blocks(inputs: MiningInputs, miner: str) -> list[Queries]:
             query_id=part.get_column("query_id"),
             text=part.get_column("text"),
             depths=part.get_column("positives").to_numpy().astype(np.int64) + depth,
+            until=last_moments(part.get_column("asked_at"), inputs.config.time),
         )
         for part in frame.iter_slices(inputs.config.query_block)
     ]
@@ -87,10 +85,7 @@ def query_blocks(inputs: MiningInputs, miner: str) -> list[Queries]:
 
 def plan_cells(inputs: MiningInputs, miner: str) -> list[Cell]:
     """List the cells of `miner`, partition by partition; no vector is needed for it."""
-    blocks = [
-        rows_digest(pl.DataFrame({"query_id": block.query_id, "text": block.text, "depth": block.depths}), ["query_id"])
-        for block in query_blocks(inputs, miner)
-    ]
+    blocks = [_block_digest(block) for block in query_blocks(inputs, miner)]
     module = find_miner(miner)
     who = _identity(module, miner, inputs)
     return [
@@ -167,13 +162,14 @@ def listed_cells(store: Store, ref: CellsRef) -> list[Cell]:
     return [Cell(int(block), str(partition), str(name)) for block, partition, name in cells]
 
 
-def open_documents(snapshot: "Snapshot", partition: str, ids: pl.Series) -> Documents:
+def open_documents(inputs: MiningInputs, partition: str, ids: pl.Series) -> Documents:
     """Read one partition; `ids` are the ids of all documents in the order of their rows."""
-    documents = snapshot.documents(partition)
+    documents = inputs.snapshot.documents(partition)
     places = pl.DataFrame({"doc_id": ids}).with_row_index("row")
     found = documents.select("doc_id").join(places, on="doc_id", how="left", maintain_order="left")
     rows = found.get_column("row").to_numpy().astype(np.int64)
-    return Documents(documents.get_column("doc_id"), document_texts(documents), rows)
+    created = moments_of_creation(documents.get_column("created_at"), inputs.config.time)
+    return Documents(documents.get_column("doc_id"), document_texts(documents), rows, created)
 
 
 def estimate_memory(inputs: MiningInputs, dimensions: int) -> int:
@@ -193,7 +189,12 @@ def estimate_memory(inputs: MiningInputs, dimensions: int) -> int:
 
 
 def _identity(module: MinerModule, miner: str, inputs: MiningInputs) -> list[object]:
-    return [miner, VERSION, module.VERSION, module.identity(inputs)]
+    return [miner, VERSION, module.VERSION, module.identity(inputs), inputs.config.time]
+
+
+def _block_digest(block: Queries) -> str:
+    columns = {"query_id": block.query_id, "text": block.text, "depth": block.depths, "until": block.until}
+    return rows_digest(pl.DataFrame(columns), ["query_id"])
 
 
 def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], store: Store) -> Iterator[CellRef]:
@@ -204,7 +205,7 @@ def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], store: Store) ->
     partition, documents, search = "", None, None
     for cell in wanted:
         if documents is None or search is None or cell.partition != partition:
-            partition, documents = cell.partition, open_documents(inputs.snapshot, cell.partition, ids)
+            partition, documents = cell.partition, open_documents(inputs, cell.partition, ids)
             search = opened.open_partition(documents)
         yield _fill(cell, miner, blocks[cell.block], documents, search, store)
 

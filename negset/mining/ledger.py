@@ -18,6 +18,7 @@ from negset.mining.cells import FILE, Cell, listed_cells, query_blocks
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
 from negset.mining.recipe import basis_miner
+from negset.mining.times import FIRST
 from negset.progress import Progress, no_progress
 from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
 from negset.store import Store
@@ -210,7 +211,8 @@ def _read_documents(inputs: MiningInputs) -> tuple[Documents, dict[str, pl.DataF
         for name in inputs.snapshot.partitions()
     }
     rows = np.arange(merged.height, dtype=np.int64)
-    return Documents(merged.get_column("doc_id"), merged.get_column("text"), rows), places
+    created = np.full(merged.height, FIRST, dtype=np.int64)  # scoring a pair asks no time
+    return Documents(merged.get_column("doc_id"), merged.get_column("text"), rows, created), places
 
 
 def _by_block(cells: list[Cell]) -> dict[int, list[Cell]]:

@@ -40,21 +40,30 @@ class MiningInputs:
 
 @dataclass(frozen=True)
 class Queries:
-    """Consecutive queries; `rows` are their rows among all queries, `depths` how many documents each wants."""
+    """Consecutive queries; `rows` are their rows among all queries, `depths` how many documents each wants.
+
+    `until` is the last microsecond at which a document may have been created to be a candidate of each query.
+    """
 
     rows: Rows
     query_id: pl.Series
     text: pl.Series
     depths: Rows
+    until: Rows
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Documents of one partition, sorted by id; `rows` are their rows among all documents."""
+    """Documents of one partition, sorted by id; `rows` are their rows among all documents.
+
+    `created` is the microsecond of each one's creation, as `negset.mining.times` counts it. A miner gives a query
+    no document whose `created` is greater than the query's `until`.
+    """
 
     doc_id: pl.Series
     text: pl.Series
     rows: Rows
+    created: Rows
 
 
 Search = Callable[[Queries], Hits]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from negset.fingerprint import fingerprint, rows_digest
 from negset.text import document_text, text_digest
 
+TIME = pl.Datetime("us", "UTC")
 Label = tuple[str, str, int] | tuple[str, str, int, str]
 
 
@@ -24,19 +26,30 @@ class MemorySnapshot:
         partitions: int = 1,
         splits: Mapping[str, str] | None = None,
         titles: Mapping[str, str] | None = None,
+        created: Mapping[str, datetime] | None = None,
+        asked: Mapping[str, datetime] | None = None,
     ) -> None:
-        titles, splits = titles or {}, splits or {}
+        titles, splits, created, asked = titles or {}, splits or {}, created or {}, asked or {}
         corpus = pl.DataFrame(
             [
-                (name, titles.get(name), text, text_digest(document_text(titles.get(name), text)))
+                (name, titles.get(name), text, created.get(name), text_digest(document_text(titles.get(name), text)))
                 for name, text in documents.items()
             ],
-            schema={"doc_id": pl.String, "title": pl.String, "text": pl.String, "text_sha256": pl.Binary},
+            schema={
+                **{"doc_id": pl.String, "title": pl.String, "text": pl.String},
+                **{"created_at": TIME, "text_sha256": pl.Binary},
+            },
             orient="row",
         ).sort("doc_id")
         self._queries = pl.DataFrame(
-            [(name, text, splits.get(name, "train"), text_digest(text)) for name, text in queries.items()],
-            schema={"query_id": pl.String, "text": pl.String, "split": pl.String, "text_sha256": pl.Binary},
+            [
+                (name, text, splits.get(name, "train"), asked.get(name), text_digest(text))
+                for name, text in queries.items()
+            ],
+            schema={
+                **{"query_id": pl.String, "text": pl.String, "split": pl.String},
+                **{"asked_at": TIME, "text_sha256": pl.Binary},
+            },
             orient="row",
         ).sort("query_id")
         self._qrels = pl.DataFrame(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import bm25s
 import numpy as np
@@ -9,6 +10,7 @@ import Stemmer
 from negset.errors import ConfigError
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.statistics import open_statistics, prepare_statistics
+from negset.mining.times import FIRST, LAST
 from negset.text import document_texts
 from schemas.config import Bm25Config, MineConfig
 
@@ -40,9 +42,13 @@ def opened(snapshot, store, config=None):
 
 def everything(snapshot):
     documents, queries = snapshot.documents(), snapshot.queries()
-    all_documents = Documents(documents["doc_id"], document_texts(documents), np.arange(documents.height))
+    all_documents = Documents(
+        documents["doc_id"], document_texts(documents), np.arange(documents.height), np.full(documents.height, FIRST)
+    )
     rows = np.arange(queries.height)
-    return all_documents, Queries(rows, queries["query_id"], queries["text"], np.full(len(rows), 100))
+    return all_documents, Queries(
+        rows, queries["query_id"], queries["text"], np.full(len(rows), 100), np.full(len(rows), LAST)
+    )
 
 
 def by_pair(hits):
@@ -104,7 +110,7 @@ def test_ties_go_to_the_smaller_document_and_cuts_keep_the_best(memory_snapshot,
     )
     documents, queries = everything(snapshot)
     miner, _ = opened(snapshot, store)
-    hits = miner.open_partition(documents)(Queries(queries.rows, queries.query_id, queries.text, np.array([5])))
+    hits = miner.open_partition(documents)(replace(queries, depths=np.array([5])))
     assert hits.doc.tolist() == [40, 0, 1, 2, 3]
 
 
@@ -116,7 +122,9 @@ def test_a_pair_scores_the_same_alone_in_a_list_and_in_a_part_of_the_corpus(snap
     query, doc = np.array(pairs[::-1]).T
     scores = miner.score_pairs(queries, documents, query, doc)
     assert scores.tolist() == [found.get(pair, 0.0) for pair in pairs[::-1]]
-    part = Documents(documents.doc_id.gather([1, 5]), documents.text.gather([1, 5]), np.array([1, 5]))
+    part = Documents(
+        documents.doc_id.gather([1, 5]), documents.text.gather([1, 5]), np.array([1, 5]), np.full(2, FIRST)
+    )
     monkeypatch.setattr(find_miner("bm25"), "_ENTRIES", 1)  # one query at a time
     in_part = by_pair(miner.open_partition(part)(queries))
     assert in_part == {(query, [1, 5].index(doc)): score for (query, doc), score in found.items() if doc in (1, 5)}

@@ -5,6 +5,7 @@ import pytest
 from negset.errors import ConfigError, ContractError
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.miners import dense
+from negset.mining.times import FIRST, LAST
 from schemas.config import DenseConfig, MineConfig
 
 TEXTS = [f"word{n} word{n * n % 11} shared" for n in range(60)] + ["word3 word9 shared"] * 3
@@ -29,11 +30,18 @@ def opened(queries, documents, backend="auto"):
 
 def queries(texts, depth):
     names = pl.Series([f"q{n}" for n in range(len(texts))])
-    return Queries(np.arange(len(texts)), names, pl.Series(texts), np.full(len(texts), depth))
+    return Queries(
+        np.arange(len(texts)), names, pl.Series(texts), np.full(len(texts), depth), np.full(len(texts), LAST)
+    )
 
 
 def documents(texts):
-    return Documents(pl.Series([f"d{n:03d}" for n in range(len(texts))]), pl.Series(texts), np.arange(len(texts)))
+    return Documents(
+        pl.Series([f"d{n:03d}" for n in range(len(texts))]),
+        pl.Series(texts),
+        np.arange(len(texts)),
+        np.full(len(texts), FIRST),
+    )
 
 
 def test_the_score_is_the_cosine():

@@ -4,17 +4,20 @@ import pytest
 from negset.lots import id_keys
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.miners.random_documents import mine
+from negset.mining.times import FIRST, LAST
 from schemas.config import MineConfig
 
 import polars as pl  # isort: skip
 
 
 def queries(names, depth):
-    return Queries(np.arange(len(names)), pl.Series(names), pl.Series(names), np.full(len(names), depth))
+    return Queries(
+        np.arange(len(names)), pl.Series(names), pl.Series(names), np.full(len(names), depth), np.full(len(names), LAST)
+    )
 
 
 def documents(names):
-    return Documents(pl.Series(names), pl.Series(names), np.arange(len(names)))
+    return Documents(pl.Series(names), pl.Series(names), np.arange(len(names)), np.full(len(names), FIRST))
 
 
 def draw(query_names, doc_names, depth, seed=13):

@@ -5,6 +5,7 @@ import pytest
 from negset.errors import ConfigError, InputError
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.miners.run import read_run
+from negset.mining.times import FIRST, LAST
 from schemas.config import MineConfig, RunConfig
 
 QUERY_IDS = pl.Series(["0042", "1e5", "NA"])
@@ -110,8 +111,8 @@ def opened(path, memory_snapshot):
 
 def documents(rows):
     names = DOC_IDS.gather(rows)
-    return Documents(names, names, np.array(rows))
+    return Documents(names, names, np.array(rows), np.full(len(rows), FIRST))
 
 
 def queries(depth):
-    return Queries(np.array([0]), pl.Series(["q"]), pl.Series(["x"]), np.array([depth]))
+    return Queries(np.array([0]), pl.Series(["q"]), pl.Series(["x"]), np.array([depth]), np.array([LAST]))

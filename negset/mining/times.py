@@ -1,0 +1,34 @@
+"""When documents were created and what each query may know, as microseconds since 1970 in UTC.
+
+A document is a candidate of a query where `created <= until`. That one comparison carries every policy: a time
+that is not limited is `LAST`, a document that was always known is `FIRST`, and one that no limited query may see
+is `LAST` as well, which only a query without a limit reaches.
+"""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from negset.search import Rows
+from schemas.config import TimeConfig
+
+FIRST: Final = np.iinfo(np.int64).min
+LAST: Final = np.iinfo(np.int64).max
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def last_moments(asked_at: pl.Series, time: TimeConfig) -> Rows:
+    """Give the last moment of creation that each query may know: `asked_at` plus the grace; `LAST` for no limit."""
+    if not time.limit:
+        return np.full(len(asked_at), LAST, dtype=np.int64)
+    grace = int(time.grace[:-1]) * _SECONDS[time.grace[-1]] * 1_000_000
+    return (asked_at.dt.epoch("us") + grace).fill_null(LAST).to_numpy().astype(np.int64)
+
+
+def moments_of_creation(created_at: pl.Series, time: TimeConfig) -> Rows:
+    """Give the moment of each document's creation; `FIRST` for all where `time` limits nothing."""
+    if not time.limit:
+        return np.full(len(created_at), FIRST, dtype=np.int64)
+    undated = FIRST if time.undated == "keep" else LAST
+    return created_at.dt.epoch("us").fill_null(undated).to_numpy().astype(np.int64)
