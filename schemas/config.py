@@ -105,7 +105,10 @@ class EncoderConfig(Section):
 class DenseConfig(Section):
     """Exact nearest neighbours by cosine of the encoder's vectors."""
 
-    backend: Literal["auto", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
+    backend: Literal["auto", "cpu", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
+    """Where pairs are scored first: the processor, faiss, or torch on its devices; the hits are the same."""
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", json_schema_extra={"runtime": True})
+    """What the processor multiplies in first; what that leaves open is scored again, so the hits are the same."""
 
 
 class Bm25Config(Section):
