@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from negset.encoders.encoder import encoder_fingerprint
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest, fingerprint, identity
@@ -39,11 +41,11 @@ UNPUBLISHED: Final = "unpublished"
 
 
 def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
-    """Give ids and texts of the queries or documents of `snapshot`, sorted by id."""
+    """Give ids and texts of the queries of `snapshot`, or of its documents partition by partition, sorted by id."""
     if role == "query":
         queries = snapshot.queries()
         return queries["query_id"].to_list(), queries["text"].to_list()
-    documents = snapshot.documents()
+    documents = pl.concat([snapshot.documents(partition) for partition in snapshot.partitions()])
     return documents["doc_id"].to_list(), document_texts(documents).to_list()
 
 

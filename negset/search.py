@@ -35,7 +35,7 @@ _CLASS: Final = 32  # queries whose depths differ by less than this are searched
 _SLACK: Final = 16  # fetched beyond k by faiss; measured: 12 settle all but a few queries of real collections
 _PROPOSED: Final = 1 << 22  # about as many pairs are proposed at once: 130 MB with rows, scores and their order
 _PAIRS: Final = 128  # pairs rescored at once: their float64 rows stay in the cache
-_SHARE: Final = 1 << 13  # pairs that a thread takes at once
+_SHARE: Final = 1 << 11  # pairs whose documents a thread reads at once
 _TILE: Final = 4096  # documents of one tile of the scan
 _SCANNED: Final = 256  # queries of one tile of the scan
 _FAISS_QUERIES: Final = 1024  # below that many queries faiss takes a path seven times slower than a matrix product
@@ -79,7 +79,7 @@ class Corpus:
     rows: VectorRows
     backend: Literal["cpu", "faiss", "torch"]
     loaded: Documents
-    names: pl.Series | None
+    order_N: Rows
 
 
 def search_exact(
@@ -112,16 +112,19 @@ def open_corpus(
     *,
     precision: Precision = "auto",
     memory: int = _KEPT,
+    order_N: Rows | None = None,
 ) -> Corpus:
     """Load `documents_ND` for searches of `operations` in all; they stay loaded where they fit into `memory` bytes.
 
+    Hits name the documents by `order_N` (their row numbers, if not given), and ties go to the smaller of these.
     Raises ContractError naming the documents whose vectors are not finite.
     """
     product = find_product(precision, operations)
     keep = len(documents_ND) * documents_ND.shape[1] * product.item_bytes <= memory
     loaded = load_documents(documents_ND, product, keep=keep)
     _refuse_not_finite(loaded.length_N, "document", names)
-    return Corpus(documents_ND, chosen_backend(backend), loaded, names)
+    order_N = np.arange(len(documents_ND)) if order_N is None else order_N
+    return Corpus(documents_ND, chosen_backend(backend), loaded, order_N)
 
 
 def search_corpus(
@@ -161,10 +164,11 @@ def pair_scores(queries_QD: Matrix, documents_ND: VectorRows, query_P: Rows, doc
     scores_P = np.empty(len(query_P), dtype=np.float64)
 
     def score(start: int) -> None:
-        for first in range(start, min(start + _SHARE, len(query_P)), _PAIRS):
-            part = slice(first, first + _PAIRS)
-            left = queries_QD[query_P[part]].astype(np.float64)
-            scores_P[part] = np.einsum("ij,ij->i", left, documents_ND[doc_P[part]].astype(np.float64))
+        right_SD = documents_ND[doc_P[start : start + _SHARE]]
+        for first in range(0, len(right_SD), _PAIRS):
+            right = right_SD[first : first + _PAIRS].astype(np.float64)
+            part = slice(start + first, start + first + len(right))
+            scores_P[part] = np.einsum("ij,ij->i", queries_QD[query_P[part]].astype(np.float64), right)
 
     with ThreadPoolExecutor(usable_threads()) as pool:
         list(pool.map(score, range(0, len(query_P), _SHARE)))
@@ -259,11 +263,7 @@ def _search_group(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, lim
     found = _propose(queries_QD[rows], corpus, count, limit_Q[rows])
     query_P = rows[found.query]
     score_P = pair_scores(queries_QD, corpus.rows, query_P, found.doc)
-    order_P = np.lexsort((found.doc, -score_P, query_P))
-    query_P = query_P[order_P]
-    kept_P = ranks(query_P) <= k_Q[query_P]
-    order_P = order_P[kept_P]
-    hits = Hits(query_P[kept_P], found.doc[order_P], score_P[order_P])
+    hits = top_hits(Hits(query_P, corpus.order_N[found.doc], score_P), k_Q)
     given_up = rows[found.given_up]
     if not len(given_up):
         return hits
@@ -304,8 +304,9 @@ def _scan(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Ro
 
     A pair is rescored unless its float32 score, plus the bound of its own rounding error, is too low for the
     list as it stands. Once a list is full, a later document that ties with its end loses to the earlier ones, which
-    is what makes thousands of ties cheap.
+    is what makes thousands of ties cheap; not so where documents are searched in another order than ties go by.
     """
+    step = HALF_STEP if (np.diff(corpus.order_N) > 0).all() else -HALF_STEP
     gamma = rounding(queries_QD.shape[1])
     for start in range(0, len(rows), _SCANNED):
         block = rows[start : start + _SCANNED]
@@ -316,15 +317,15 @@ def _scan(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Ro
             reach = left @ tile.T + gamma * (np.abs(left) @ np.abs(tile).T)
             seen = np.arange(first, first + len(tile)) < limit_Q[block, None]
             query_P, doc_P = np.nonzero((reach >= needed_B[:, None] - HALF_STEP / 4) & seen)
-            fresh = Hits(query_P, doc_P + first, pair_scores(left, tile, query_P, doc_P))
+            fresh = Hits(query_P, corpus.order_N[doc_P + first], pair_scores(left, tile, query_P, doc_P))
             hits = top_hits(join_hits([hits, fresh]), k_B)
-            needed_B = _raise_needed(needed_B, hits, k_B)
+            needed_B = _raise_needed(needed_B, hits, k_B, step)
         yield Hits(block[hits.query], hits.doc, hits.score)
 
 
-def _raise_needed(needed_B: Floats, hits: Hits, k_B: Rows) -> Floats:
-    """Give the score a later document needs: above the last of a list that is full, by half a step."""
+def _raise_needed(needed_B: Floats, hits: Hits, k_B: Rows, step: float) -> Floats:
+    """Give the score a later document needs: that of the last of a list that is full, and a `step`."""
     full = np.flatnonzero(ranks(hits.query) == k_B[hits.query])
     raised_B = needed_B.copy()
-    raised_B[hits.query[full]] = np.maximum(needed_B[hits.query[full]], hits.score[full] + HALF_STEP)
+    raised_B[hits.query[full]] = np.maximum(needed_B[hits.query[full]], hits.score[full] + step)
     return raised_B

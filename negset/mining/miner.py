@@ -36,6 +36,8 @@ class MiningInputs:
     query_vectors: "Vectors | None" = None
     document_vectors: "Vectors | None" = None
     statistics: "Statistics | None" = None
+    memory: int = 1 << 30
+    """Bytes that a miner may keep of one partition, beside what a block of queries needs."""
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,9 @@ class MemoryVectors:
     def gather(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([self._embed(text) for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
+    def rows(self, texts: Sequence[str]) -> np.ndarray:
+        return self.gather(texts)
+
     def _embed(self, text: str) -> np.ndarray:
         seeds = [int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") for word in text.lower().split()]
         total = sum(
