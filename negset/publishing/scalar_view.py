@@ -29,8 +29,8 @@ class Facts:
     """What the snapshot says of every query and of every document that matters to a set.
 
     `queries`: query_id, query_split, query_text (group), text_hash, held_out (a split that is held out more has
-    its text too). `documents`: doc_id, doc_text (group), text_hash. Equal groups are equal normalised texts, of
-    queries and documents alike.
+    its text too), asked_at. `documents`: doc_id, doc_text (group), text_hash, created_at. Equal groups are equal
+    normalised texts, of queries and documents alike; times are microseconds since 1970.
     `known_ids`: query_text, doc_id; `known_texts`: query_text, doc_text: the known positives of a query's text.
     `judged`: query_id, doc_id that the qrels call positive.
     """
@@ -83,13 +83,18 @@ def snapshot_facts(folder: Path, snapshot: Snapshot) -> Facts:
     found = pl.concat(
         snapshot.documents(name)
         .join(wanted, on="doc_id", how="semi")
-        .select("doc_id", "text_sha256", text_hash=_text_hash())
+        .select("doc_id", "text_sha256", text_hash=_text_hash(), created_at=pl.col("created_at").dt.epoch("us"))
         for name in snapshot.partitions()
     )
     everything = snapshot.queries()
     held_out = pl.col("query_id").is_in(query_leaks(everything).get_column("query_id").implode())
     asked = everything.select(
-        "query_id", "text_sha256", query_split="split", text_hash=pl.col("text").hash(), held_out=held_out
+        "query_id",
+        "text_sha256",
+        query_split="split",
+        text_hash=pl.col("text").hash(),
+        held_out=held_out,
+        asked_at=pl.col("asked_at").dt.epoch("us"),
     )
     digests = pl.concat([asked.select("text_sha256"), found.select("text_sha256")])
     groups = digests.unique().sort("text_sha256").with_row_index("group")
@@ -170,8 +175,8 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
     texts = ["query_text", "doc_text"]
     joined = (
         _resolved(part.with_columns(finite=finite).drop("scores"), queries, documents)
-        .join(facts.queries.select("query_id", "query_text"), on="query_id", how="left")
-        .join(facts.documents.select("doc_id", "doc_text"), on="doc_id", how="left")
+        .join(facts.queries.select("query_id", "query_text", "asked_at"), on="query_id", how="left")
+        .join(facts.documents.select("doc_id", "doc_text", "created_at"), on="doc_id", how="left")
         .join(_marked(facts.known_ids, "known_positive"), on=["query_text", "doc_id"], how="left")
         .join(_marked(facts.known_texts, "known_text"), on=texts, how="left")
         .join(queries.select("query_id", query_split="split").unique("query_id"), on="query_id", how="left")
@@ -190,6 +195,8 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
         "weight",
         "source",
         "split",
+        "asked_at",
+        "created_at",
         weight_null=pl.col("weight").is_null(),
         previous_score=before,
         after_unscored=later & before.is_null(),

@@ -87,6 +87,7 @@ def test_another_seed_draws_others():
 
 
 def test_depths_differ_by_query_and_end_with_the_corpus():
-    hits = mine(id_keys(["a", "b", "c"]), id_keys(DOCS), np.array([0, 500, 3]))
+    rows = np.arange(200)
+    hits = mine(id_keys(["a", "b", "c"]), id_keys(DOCS), rows, np.array([0, 500, 3]), np.full(3, 200))
     assert np.bincount(hits.query, minlength=3).tolist() == [0, 200, 3]
-    assert len(mine(id_keys(["a"]), id_keys([]), np.array([5]))) == 0
+    assert len(mine(id_keys(["a"]), id_keys([]), rows[:0], np.array([5]), np.array([0]))) == 0
