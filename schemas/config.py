@@ -26,10 +26,13 @@ def last_moment(value: object) -> object:
 
 
 def _date_or_time(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return datetime.fromisoformat(text)
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    message = "no ISO date or time, such as 2024-06-30 or 2024-06-30T12:00:00Z"
+    raise ValueError(message)
 
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

@@ -75,6 +75,21 @@ def test_init_recognises_a_folder_and_writes_a_config_that_plans(beir, home, tmp
     assert "exists already" in capsys.readouterr().err
 
 
+def test_as_of_is_short_for_its_option(monkeypatch, tmp_path):
+    import flows.commands.plan
+
+    seen = []
+    monkeypatch.setattr(flows.commands.plan, "run", lambda options: seen.append(options.overrides) or 0)
+    assert main(["plan", "x.toml", "--set", "mine.depth=3", "--as-of", "2024-06-30"]) == 0
+    assert seen == [["mine.depth=3", "source.as_of=2024-06-30"]]
+
+
+def test_a_plan_follows_the_day(build_file, home, capsys):
+    assert main(["plan", str(build_file), "--as-of", "2024-06-31"]) == 2
+    assert "source.as_of = '2024-06-31'" in capsys.readouterr().err
+    assert main(["plan", str(build_file), "--as-of", "2024-06-30"]) == 0
+
+
 def test_init_says_what_it_looked_for(tmp_path, capsys):
     (tmp_path / "notes.md").write_text("nothing to mine here")
     assert main(["init", "--source", str(tmp_path), "--out", str(tmp_path / "made.toml")]) == 2

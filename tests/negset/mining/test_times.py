@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from negset.mining.cells import FILE, listed_cells, mine_cells
-from negset.mining.miner import MiningInputs, find_miner
+from negset.mining.miner import MiningInputs, OpenMiner, find_miner
 from negset.mining.statistics import open_statistics, prepare_statistics
 from negset.mining.times import FIRST, LAST, first_moment, last_moments, moments_of_creation
 from negset.partitions import PartitionFacts
@@ -149,30 +149,45 @@ def test_another_calendar_changes_nothing(memory_snapshot, memory_vectors, tmp_p
 
 
 def test_a_partition_that_nobody_may_know_is_not_opened(memory_snapshot, tmp_path, monkeypatch):
-    names = [f"d{number}" for number in range(8)]
+    names = [f"d{number:02}" for number in range(30)]
     queries = {"a": "x", "b": "x", "c": "x"}
-    labels = [(query, "d0", 1) for query in queries]
-    opened = []
-    real = find_miner("random").open_miner
 
-    def watched(inputs):
-        miner = real(inputs)
-        return type(miner)(lambda part: opened.append(part.doc_id.to_list()) or miner.open_partition(part), None)
+    def snapshot(created):
+        labels = [(query, "d00", 1) for query in queries]
+        asked = {"a": NOON, "b": NOON, "c": NOON - 2 * SECOND}  # blocks of two: c stands alone
+        return memory_snapshot(dict.fromkeys(names, "x"), queries, labels, 3, created=created, asked=asked)
 
-    monkeypatch.setattr(find_miner("random"), "open_miner", watched)
-    snapshot = memory_snapshot(dict.fromkeys(names, "x"), queries, labels, 3, asked=dict.fromkeys(queries, NOON))
-    parts = {name: snapshot.documents(name)["doc_id"].to_list() for name in snapshot.partitions()}
-    assert all(parts.values())
-    late = next(iter(parts.values()))
-    created = {name: NOON + SECOND if name in late else NOON for name in names}
-    snapshot = memory_snapshot(
-        dict.fromkeys(names, "x"), queries, labels, 3, created=created, asked=dict.fromkeys(queries, NOON)
-    )
-    found = mined("random", snapshot, tmp_path, limit=True)
-    assert opened == list(parts.values())[1:]
-    assert all({doc for doc, _ in docs} == set(names) - set(late) for docs in found.values())
-    cells = list((tmp_path / "store" / "cell").iterdir())
-    assert len(cells) == 6  # the empty ones are there too: three partitions by two blocks
+    first, second, third = (snapshot({}).documents(name)["doc_id"].to_list() for name in snapshot({}).partitions())
+    seconds = {**dict.fromkeys(first, 1), **dict.fromkeys(second, -1), **dict.fromkeys(third, -2)}
+    opened, searched = watch(monkeypatch, "random")
+    found = mined("random", snapshot({name: NOON + seconds[name] * SECOND for name in names}), tmp_path, limit=True)
+    assert opened == [second, third]
+    assert searched == [["a", "b"], ["a", "b"], ["c"]]
+    assert {query: {doc for doc, _ in docs} for query, docs in found.items()} == {
+        "a": {*second, *third},
+        "b": {*second, *third},
+        "c": set(third),
+    }
+    assert len(list((tmp_path / "store" / "cell").iterdir())) == 6  # those without a candidate are there too
+
+
+def watch(monkeypatch, miner):
+    """Note which partitions `miner` opens, and which queries it searches for."""
+    opened, searched = [], []
+    real = find_miner(miner).open_miner
+
+    def open_miner(inputs):
+        ready = real(inputs)
+
+        def open_partition(documents):
+            opened.append(documents.doc_id.to_list())
+            search = ready.open_partition(documents)
+            return lambda queries: searched.append(queries.query_id.to_list()) or search(queries)
+
+        return OpenMiner(open_partition, ready.score_pairs)
+
+    monkeypatch.setattr(find_miner(miner), "open_miner", open_miner)
+    return opened, searched
 
 
 def facts(undated, *seconds):
