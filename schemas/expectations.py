@@ -24,6 +24,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Tables of the scalar view, and the columns that name a row of each in a report."""
 
+KNOWN_IN_TIME: Final = "negatives_known_in_time"
+"""The check that reads times, which the view of a set has only for its sake."""
+
 Severity = Literal["critical", "warning"]
 
 
@@ -280,7 +283,7 @@ def _known_in_time(time: TimeLimit) -> Expectation:
     undated = " OR (asked_at IS NOT NULL AND created_at IS NULL)" if time.undated == "drop" else ""
     return _never(
         "negatives",
-        "negatives_known_in_time",
+        KNOWN_IN_TIME,
         "No negative was created after its query was asked, but for the grace",
         f"created_at > asked_at + {time.grace}{undated}",
     )

@@ -42,11 +42,19 @@ class Facts:
     judged: pl.DataFrame
 
 
-def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path, splits: Sequence[str] = ()) -> None:
+def build_view(
+    folder: Path,
+    selection: Path,
+    snapshot: Snapshot,
+    database: Path,
+    splits: Sequence[str] = (),
+    *,
+    timed: bool = False,
+) -> None:
     """Write the scalar view of the set staged in `folder` to the SQLite file `database`.
 
     The folder `selection` has the candidates, which a set need not publish. Queries of `splits` were asked for
-    negatives, those of all splits where it is empty.
+    negatives, those of all splits where it is empty. Negatives have times only in a view that is `timed`.
     """
     facts = snapshot_facts(folder, snapshot)
     database.unlink(missing_ok=True)
@@ -63,7 +71,7 @@ def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path
         _insert(connection, "documents", documents_view(documents, facts))
         _insert(connection, "positives", positives_view(positives, queries, documents, facts))
         for part in whole_queries(folder, "negatives"):
-            _insert(connection, "negatives", negatives_view(part, queries, documents, facts))
+            _insert(connection, "negatives", negatives_view(part, queries, documents, facts, timed=timed))
         _insert(connection, "fates", fates_view(fates, queries, counted, ledger, facts, splits))
         _insert(connection, "candidates", candidates_view(ledger, counted))
         _insert(connection, "ntuples", ntuples_view(folder, queries, positives, fates))
@@ -167,8 +175,13 @@ def positives_view(
     )
 
 
-def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part."""
+def negatives_view(
+    part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts, *, timed: bool = False
+) -> pl.DataFrame:
+    """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part.
+
+    Only a `timed` view has `asked_at` and `created_at`: writing them takes an eighth of the whole table's time.
+    """
     numbers = ("score", "positive_score", "weight", "sample_prob")
     named = pl.col("scores").list.eval(pl.element().struct.field("value").is_finite()).list.all()
     finite = pl.all_horizontal(*(pl.col(name).is_finite().fill_null(value=True) for name in numbers), named)
@@ -195,8 +208,7 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
         "weight",
         "source",
         "split",
-        "asked_at",
-        "created_at",
+        *(["asked_at", "created_at"] if timed else []),
         weight_null=pl.col("weight").is_null(),
         previous_score=before,
         after_unscored=later & before.is_null(),

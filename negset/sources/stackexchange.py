@@ -1,7 +1,8 @@
 """A Stack Exchange dump: `Posts.xml` and `PostLinks.xml`, gzipped or not.
 
 Documents are the questions (`q<id>`, with their title) and the answers (`a<id>`). A query is a question's title,
-under the question's id. Relevance is 3 for the accepted answer and for a question that it duplicates (link type 3),
+under the question's id. A duplicate is known from the day of its link; who accepted and voted when, the dump does not
+say. Relevance is 3 for the accepted answer and for a question that it duplicates (link type 3),
 2 for an answer with a score of 3 or more, 1 for one with 0 to 2, 0 for one voted below zero: a judged negative.
 Posts of other kinds (tag texts) and links of other kinds or out of the dump are passed over and counted.
 """
