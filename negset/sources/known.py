@@ -107,12 +107,13 @@ def _check_undated(documents: pl.DataFrame, undated: int, source: SourceConfig) 
 
 
 def _check_some(tables: SourceTables, documents: pl.DataFrame, queries: pl.DataFrame, source: SourceConfig) -> None:
-    """Raise InputError where nothing was known at `source.as_of` yet, saying when the first of it came."""
+    """Raise InputError where nothing is left as of `source.as_of`, saying when the first of it came."""
     for what, before, left, column in (
         ("document", tables.corpus, documents, "version_at" if source.columns.version_at else "created_at"),
         ("query", tables.queries, queries, "asked_at"),
     ):
         if before.height and not left.height:
             first = before.select(pl.col(column).min().dt.to_string("iso")).item()
-            message = f"no {what} was known as of {source.as_of}; the earliest is of {first}"
+            when = f"the earliest is of {first}" if first else f"none has a date ({column})"
+            message = f"no {what} was known as of {source.as_of}; {when}"
             raise InputError(message)

@@ -122,6 +122,8 @@ def test_a_source_without_dates_cannot_say_what_was_known(tmp_path, caplog):
         canonical(path, "2024-06-10")
     assert canonical(path, "2024-06-10", undated="keep").facts.documents == 1
     assert "1 of 1 documents have no date" in caplog.text
+    with pytest.raises(InputError, match=r"no document was known as of .*; none has a date \(created_at\)"):
+        canonical(path, "2024-06-10", undated="drop")
 
 
 def test_a_time_before_everything_says_when_it_begins(dated):
