@@ -18,6 +18,7 @@ from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
+from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits
@@ -26,7 +27,7 @@ from negset.store import Store
 from negset.text import document_texts
 from negset.vectors import open_vectors
 from schemas.config import BuildConfig
-from schemas.expectations import Expectation, set_expectations
+from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
 from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef
@@ -119,7 +120,9 @@ def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
 
 def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     """Give all that the set of `config` must satisfy, the thresholds of its recipe among it."""
-    return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)))
+    time = config.mine.time
+    limit = TimeLimit(grace=grace_of(time), undated=time.undated) if time.limit else None
+    return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
 def report_key(config: BuildConfig, selected: SelectionRef) -> str:
@@ -156,7 +159,7 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = opened.facts.model_dump(exclude={"partitions", "splits", "notes", "missing_documents", "missing_queries"})
+    facts = opened.facts.model_dump(exclude={"splits", "notes", "missing_documents", "missing_queries"})
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "1.0.0"
+SCHEMA_VERSION: Final = "1.1.0"
 """Semantic version of the tables. A removed or retyped column raises the first number."""
 
 _IDS: Final = pa.string()
@@ -55,6 +55,7 @@ QRELS: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("relevance", pa.int32(), {"note": ">= 1 positive, 0 judged negative, < 0 as the source defines"}),
         _required("split", pa.string()),
+        pa.field("judged_at", _TIME, metadata={"note": "earliest judgement of this relevance; null: always known"}),
     ]
 )
 QUARANTINE: Final = pa.schema(

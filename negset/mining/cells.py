@@ -23,9 +23,9 @@ from negset.mining.miner import (
     find_miner,
 )
 from negset.mining.positives import doc_ids
-from negset.mining.times import last_moments, moments_of_creation
+from negset.mining.times import first_moment, last_moments, moments_of_creation
 from negset.progress import Progress, no_progress
-from negset.search import Hits, Rows, ranks
+from negset.search import Hits, Rows, no_hits, ranks
 from negset.store import Store
 from negset.tables import write_table
 from negset.text import document_texts
@@ -33,6 +33,9 @@ from schemas.refs import CellRef, CellsRef
 
 VERSION = 1
 FILE = "candidates.parquet"
+NO_DOCUMENTS = Documents(
+    pl.Series(dtype=pl.String), pl.Series(dtype=pl.String), np.empty(0, np.int64), np.empty(0, np.int64)
+)
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,11 @@ def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], store: Store) ->
     ids = doc_ids(inputs.snapshot)
     partition, documents, search = "", None, None
     for cell in wanted:
+        first = first_moment(inputs.snapshot.partition_facts[cell.partition], inputs.config.time)
+        if first > blocks[cell.block].until.max():
+            # None of these queries may know any of these documents: no vector is read for an empty cell.
+            yield _fill(cell, miner, blocks[cell.block], NO_DOCUMENTS, _find_nothing, store)
+            continue
         if documents is None or search is None or cell.partition != partition:
             partition, documents = cell.partition, open_documents(inputs, cell.partition, ids)
             search = opened.open_partition(documents)
@@ -217,6 +225,10 @@ def _fill(cell: Cell, miner: str, queries: Queries, documents: Documents, search
         write_table(frame, "cell", staged / FILE, presorted=True)
         facts: dict[str, object] = {"miner": miner, "queries": len(queries.rows), "documents": len(documents.rows)}
         return store.commit(CellRef, cell.fingerprint, _content(hits), len(hits), staged, facts)
+
+
+def _find_nothing(_: Queries) -> Hits:
+    return no_hits()
 
 
 def cell_frame(miner: str, queries: Queries, documents: Documents, hits: Hits) -> pl.DataFrame:

@@ -9,10 +9,21 @@ import polars as pl
 import pytest
 
 from negset.fingerprint import fingerprint, rows_digest
+from negset.partitions import PartitionFacts
 from negset.text import document_text, text_digest
 
 TIME = pl.Datetime("us", "UTC")
 Label = tuple[str, str, int] | tuple[str, str, int, str]
+
+
+def facts_of(name: str, created: pl.Series) -> PartitionFacts:
+    return PartitionFacts(
+        label=name,
+        documents=len(created),
+        undated=created.null_count(),
+        first_created=created.min(),
+        last_created=created.max(),
+    )
 
 
 class MemorySnapshot:
@@ -63,6 +74,9 @@ class MemorySnapshot:
             for number in range(partitions)
         }
         self.partition_contents = {name: rows_digest(part, ["doc_id"]) for name, part in self._parts.items()}
+        self.partition_facts = {
+            name: facts_of(name, part.get_column("created_at")) for name, part in self._parts.items()
+        }
         self.content = fingerprint(
             rows_digest(corpus, ["doc_id"]),
             rows_digest(self._queries, ["query_id"]),
