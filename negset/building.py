@@ -62,6 +62,7 @@ def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vec
         snapshot=open_snapshot(store, refs.snapshot),
         config=config.mine,
         seed=config.seed,
+        dataset=config.name,
         encoder_content=refs.encoder.content if refs.encoder else "",
         query_vectors=open_vectors(store, queries) if queries and with_vectors else None,
         document_vectors=open_vectors(store, documents) if documents and with_vectors else None,

@@ -67,15 +67,6 @@ QUARANTINE: Final = pa.schema(
         _required("sha256", pa.string(), {"note": "of the raw row, in hex"}),
     ]
 )
-CANDIDATES: Final = pa.schema(
-    [
-        _required("query_id", _IDS),
-        _required("doc_id", _IDS),
-        _required("miner", _WORD),
-        _required("rank", pa.int32(), _RANK_NOTE),
-        _required("score", pa.float64(), {"note": "canonical; float32 would tie BM25 scores that differ"}),
-    ]
-)
 SCORED_CANDIDATES: Final = pa.schema(
     [
         _required("query_id", _IDS),
@@ -147,7 +138,6 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "snapshot_queries": QUERIES,
     "qrels": QRELS,
     "quarantine": QUARANTINE,
-    "cell": CANDIDATES,
     "candidates": SCORED_CANDIDATES,
     "queries": SET_QUERIES,
     "documents": SET_DOCUMENTS,
@@ -163,7 +153,6 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "snapshot_queries": ("query_id",),
     "qrels": ("query_id", "doc_id", "split"),
     "quarantine": ("file", "line", "reason", "sha256"),
-    "cell": ("query_id", "miner", "rank"),
     "candidates": ("query_id", "doc_id"),
     "queries": ("query_id",),
     "documents": ("doc_id",),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -112,11 +113,15 @@ class MemoryVectors:
         return self.gather(texts)
 
     def _embed(self, text: str) -> np.ndarray:
-        seeds = [int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") for word in text.lower().split()]
-        total = sum(
-            (np.random.default_rng(seed).standard_normal(self.dimensions) for seed in seeds), np.ones(self.dimensions)
-        )
+        total = sum((word_vector(word, self.dimensions) for word in text.lower().split()), np.ones(self.dimensions))
         return total / np.linalg.norm(total)
+
+
+@cache
+def word_vector(word: str, dimensions: int) -> np.ndarray:
+    """Give the direction of a word."""
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).standard_normal(dimensions)
 
 
 @pytest.fixture(scope="session")
