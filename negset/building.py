@@ -3,6 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.mining import budget, ledger, recipe, selection, selection_inputs
 from negset.mining import cells as mining_cells
-from negset.mining import ledger, recipe, selection, selection_inputs
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.selection_files import write_selection
@@ -30,7 +31,7 @@ from schemas.config import BuildConfig
 from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
-from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef
+from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
 
 SELECT_VERSION: Final = 1
 VALIDATE_VERSION: Final = 1
@@ -58,7 +59,7 @@ def bind(config: BuildConfig) -> recipe.BoundRecipe:
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
     """Open what the miners of `config` read; without vectors it is enough to list cells."""
     queries, documents = refs.query_vectors, refs.document_vectors
-    return MiningInputs(
+    inputs = MiningInputs(
         snapshot=open_snapshot(store, refs.snapshot),
         config=config.mine,
         seed=config.seed,
@@ -68,6 +69,21 @@ def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vec
         document_vectors=open_vectors(store, documents) if documents and with_vectors else None,
         statistics=open_statistics(store, refs.statistics) if refs.statistics else None,
     )
+    planned = mining_budget(config, inputs, vector_width(store, documents))
+    return replace(inputs, memory=planned.kept, block=planned.block)
+
+
+def mining_budget(config: BuildConfig, inputs: MiningInputs, dimensions: int) -> budget.Budget:
+    """Cut the work of mining so that it fits into the memory that `config` gives."""
+    load = budget.measure_load(inputs.snapshot, mining_cells.deepest_lists(inputs), dimensions)
+    return budget.plan_budget(budget.memory_bytes(config.resources.memory), load, config.mine.query_block)
+
+
+def vector_width(store: Store, vectors: VectorsRef | None) -> int:
+    """Give the dimensions of `vectors`, 0 where there are none."""
+    if vectors is None:
+        return 0
+    return int(str(store.manifest(vectors.kind, vectors.fingerprint).facts["dimensions"]))
 
 
 def cells_key(config: BuildConfig, refs: MiningRefs, miner: str, store: Store) -> str:

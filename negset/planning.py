@@ -6,8 +6,10 @@ from typing import Final, Literal, TypeVar
 
 from negset import building
 from negset.encoders.encoder import Role
-from negset.mining.cells import estimate_memory, missing_cells, plan_cells
+from negset.mining.budget import Budget
+from negset.mining.cells import missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
+from negset.mining.miner import MiningInputs
 from negset.mining.selection_inputs import needs_near_groups
 from negset.mining.statistics import statistics_fingerprint
 from negset.snapshot import open_snapshot
@@ -122,10 +124,11 @@ def _room(name: str, found: Ref | None) -> PlannedRoom:
     return PlannedRoom(name, "runs") if found is None else PlannedRoom(name, "cached", f"{found.rows:,} rows")
 
 
-def plan_memory(config: BuildConfig, store: Store) -> int | None:
-    """Estimate the bytes that mining the largest cell needs; None before the source was read."""
+def plan_memory(config: BuildConfig, store: Store) -> Budget | None:
+    """Say how much memory mining takes and how it is cut; None before the source was read."""
     snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
     if snapshot is None:
         return None
-    inputs = building.open_inputs(config, MiningRefs(snapshot=snapshot), store, with_vectors=False)
-    return estimate_memory(inputs, config.encoder.dimensions)
+    opened = open_snapshot(store, snapshot)
+    inputs = MiningInputs(snapshot=opened, config=config.mine, seed=config.seed)
+    return building.mining_budget(config, inputs, config.encoder.dimensions if "dense" in config.mine.miners else 0)

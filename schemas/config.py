@@ -212,7 +212,7 @@ class MineConfig(Section):
     splits: tuple[str, ...] = ()
     """Splits whose queries get negatives; empty for all."""
     query_block: int = Field(4096, ge=1, json_schema_extra={"runtime": True})
-    """Queries in a row of the mining matrix."""
+    """Queries in a row of the mining matrix, at the most: fewer where the memory asks for it."""
     time: TimeConfig = TimeConfig()
     dense: DenseConfig = DenseConfig()
     bm25: Bm25Config = Bm25Config()
@@ -252,6 +252,15 @@ class PublishConfig(Section):
     description: str = ""
 
 
+class ResourcesConfig(Section):
+    """What a build may take of the machine. Changes how the work is cut, never a row."""
+
+    memory: Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?(KB|MB|GB|TB))?$")] = Field(
+        "", json_schema_extra={"runtime": True}
+    )
+    """Memory of mining, such as `4GB`; empty for half of what the machine, container or process has."""
+
+
 class BuildConfig(Section):
     """One negative set."""
 
@@ -263,6 +272,7 @@ class BuildConfig(Section):
     recipe: RecipeConfig = RecipeConfig()
     gates: GatesConfig = GatesConfig()
     publish: PublishConfig = PublishConfig()
+    resources: ResourcesConfig = ResourcesConfig()
 
 
 class TrainConfig(Section):

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from negset.configuration import load_build_config
+from negset.mining.budget import Budget
 from negset.planning import plan_build, plan_memory
 from tasks.place import Place
 
@@ -13,9 +14,15 @@ def run(options: argparse.Namespace) -> int:
     config, store = load_build_config(Path(options.config), options.overrides), Place().open_store()
     for room in plan_build(config, store):
         print(f"{room.name:<15} {room.state:<8} {room.detail}".rstrip())
-    memory = plan_memory(config, store)
-    known = (
-        f"about {memory / 1e6:,.0f} MB for the largest cell" if memory is not None else "known once the source is read"
-    )
-    print(f"{'memory':<15} {known}, on top of about 500 MB for the libraries")
+    print(f"{'memory':<15} {_memory_line(plan_memory(config, store))}")
     return 0
+
+
+def _memory_line(budget: Budget | None) -> str:
+    if budget is None:
+        return "known once the source is read"
+    kept = "kept loaded" if budget.kept_whole else "read a chunk at a time"
+    return (
+        f"mining peaks at {budget.peak / 1e9:.2f} GB of {budget.total / 1e9:.2f} GB: "
+        f"blocks of {budget.block:,} queries, a partition's vectors {kept}"
+    )

@@ -18,6 +18,7 @@ from negset.mining.lineage import earlier_planes, remember_plane
 from negset.mining.miner import MinerModule, MiningInputs, Queries, find_miner
 from negset.mining.times import last_moments
 from negset.progress import Progress, no_progress
+from negset.search import Rows
 from negset.store import Store
 from schemas.refs import CellRef, CellsRef
 
@@ -59,7 +60,7 @@ def query_blocks(inputs: MiningInputs, miner: str) -> list[Queries]:
             depths=part.get_column("positives").to_numpy().astype(np.int64) + depth,
             until=last_moments(part.get_column("asked_at"), inputs.config.time),
         )
-        for part in frame.iter_slices(inputs.config.query_block)
+        for part in frame.iter_slices(inputs.block or inputs.config.query_block)
     ]
 
 
@@ -153,20 +154,12 @@ def listed_cells(store: Store, ref: CellsRef) -> list[Cell]:
     return [Cell(int(block), str(partition), str(name)) for block, partition, name in cells]
 
 
-def estimate_memory(inputs: MiningInputs, dimensions: int) -> int:
-    """Give the bytes that the largest cell needs: vectors of its partition and block, and the lists in between."""
+def deepest_lists(inputs: MiningInputs) -> Rows:
+    """Give how many documents each mined query wants, of the miner that is asked for most."""
     config = inputs.config
-    documents = texts = 0
-    for name in inputs.snapshot.partitions():
-        part = inputs.snapshot.documents(name)
-        documents, texts = max(documents, part.height), max(texts, int(part.estimated_size()))
-    depths = mined_queries(inputs).get_column("positives").to_numpy() + max(config.depth, config.random.depth)
-    pairs = max(
-        (int(depths[first : first + config.query_block].sum()) for first in range(0, len(depths), config.query_block)),
-        default=0,
-    )
-    vectors = 4 * dimensions * (documents + min(len(depths), config.query_block))
-    return vectors + texts + 72 * pairs
+    asked = [config.random.depth if miner == "random" else config.depth for miner in config.miners]
+    positives: Rows = mined_queries(inputs).get_column("positives").to_numpy().astype(np.int64)
+    return positives + max(asked)
 
 
 def _identity(module: MinerModule, miner: str, inputs: MiningInputs) -> list[object]:

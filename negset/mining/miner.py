@@ -40,6 +40,8 @@ class MiningInputs:
     """Name of the set that is built: what was mined for it before is built upon."""
     memory: int = 1 << 30
     """Bytes that a miner may keep of one partition, beside what a block of queries needs."""
+    block: int = 0
+    """Queries in a block; 0 for as many as the configuration says."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from negset.mining.cell_files import CANDIDATES, read_candidates
 from negset.mining.cells import (
     cells_content,
     cells_fingerprint,
-    estimate_memory,
     find_cells,
     listed_cells,
     mine_cells,
@@ -155,10 +154,3 @@ def test_the_content_does_not_depend_on_how_the_work_is_cut(inputs, store):
 def test_no_query_to_mine_leaves_no_cell(inputs, store):
     ref = mine_cells(inputs(labels=[]), "dense", store)
     assert (ref.rows, listed_cells(store, ref)) == (0, [])
-
-
-def test_the_estimate_grows_with_the_largest_partition(inputs):
-    whole, parts = estimate_memory(inputs(partitions=1), 16), estimate_memory(inputs(partitions=4), 16)
-    assert whole > parts > 0
-    # 40 documents and 4 queries of 16 float32, 7 + 3 * 6 candidates at the most, and the texts.
-    assert whole - inputs(partitions=1).snapshot.documents().estimated_size() > 4 * 16 * (40 + 4)
