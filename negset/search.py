@@ -134,8 +134,9 @@ def search_corpus(
     names: pl.Series | None = None,
     *,
     limit_Q: Rows | None = None,
+    least_Q: Floats | None = None,
 ) -> Hits:
-    """Search an opened `corpus` as `search_exact` does."""
+    """Search an opened `corpus` as `search_exact` does; hits with a score below `least_Q` may be left out."""
     documents = len(corpus.rows)
     if queries_QD.shape[1] != corpus.rows.shape[1]:
         message = (
@@ -148,7 +149,9 @@ def search_corpus(
         return no_hits()
     limit_Q = np.full(len(queries_QD), documents) if limit_Q is None else np.minimum(limit_Q, documents)
     wanted_Q: Rows = np.minimum(np.asarray(k_Q, dtype=np.int64), limit_Q)
-    parts = [_search_group(queries_QD, corpus, rows, wanted_Q, limit_Q, count) for rows, count in _groups(wanted_Q)]
+    parts = [
+        _search_group(queries_QD, corpus, rows, wanted_Q, limit_Q, least_Q, count) for rows, count in _groups(wanted_Q)
+    ]
     if len(parts) == 1:
         return parts[0]
     found = join_hits(parts)
@@ -257,10 +260,13 @@ def _groups(k_Q: Rows) -> Iterator[tuple[Rows, int]]:
             yield part, int(k_Q[part].max())
 
 
-def _search_group(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Rows, count: int) -> Hits:
+def _search_group(
+    queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Rows, least_Q: Floats | None, count: int
+) -> Hits:
     """Search the queries in `rows`, whose depths are `count` at most."""
     rows = rows[np.argsort(limit_Q[rows], kind="stable")]
-    found = _propose(queries_QD[rows], corpus, count, limit_Q[rows])
+    least_R = None if least_Q is None else least_Q[rows]
+    found = _propose(queries_QD[rows], corpus, count, limit_Q[rows], least_R)
     query_P = rows[found.query]
     score_P = pair_scores(queries_QD, corpus.rows, query_P, found.doc)
     hits = top_hits(Hits(query_P, corpus.order_N[found.doc], score_P), k_Q)
@@ -270,7 +276,7 @@ def _search_group(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, lim
     return top_hits(join_hits([hits, *_scan(queries_QD, corpus, given_up, k_Q, limit_Q)]), k_Q)
 
 
-def _propose(queries_QD: Matrix, corpus: Corpus, count: int, limit_Q: Rows) -> Found:
+def _propose(queries_QD: Matrix, corpus: Corpus, count: int, limit_Q: Rows, least_Q: Floats | None) -> Found:
     documents = len(corpus.rows)
     limited = bool((limit_Q < documents).any())
     if corpus.backend == "torch":
@@ -278,7 +284,7 @@ def _propose(queries_QD: Matrix, corpus: Corpus, count: int, limit_Q: Rows) -> F
         return device(queries_QD, corpus.rows, count, limit_Q if limited else None)
     if corpus.backend == "faiss" and len(queries_QD) >= _FAISS_QUERIES and not limited:
         return _fetched(queries_QD, corpus, count)
-    return sieve(queries_QD, corpus.loaded, count, limit_Q if limited else None, usable_threads())
+    return sieve(queries_QD, corpus.loaded, count, limit_Q if limited else None, usable_threads(), least_Q)
 
 
 def _fetched(queries_QD: Matrix, corpus: Corpus, count: int) -> Found:

@@ -87,17 +87,27 @@ def load_documents(rows: VectorRows, product: Product, *, keep: bool) -> Documen
     return Documents(rows, product, length_N, float(length_N.max(initial=0.0)), change, tuple(kept))
 
 
-def sieve(queries_QD: Matrix, documents: Documents, k: int, limit_Q: Rows | None = None, threads: int = 1) -> Found:
+def sieve(
+    queries_QD: Matrix,
+    documents: Documents,
+    k: int,
+    limit_Q: Rows | None = None,
+    threads: int = 1,
+    least_Q: Floats | None = None,
+) -> Found:
     """Give every document that can be among the `k` best of each query by inner product rounded to 6 digits.
 
-    `limit_Q`, which must ascend, lets a query see only so many of the first documents. `threads` share the queries;
-    each multiplies on its own, so what is found does not depend on them.
+    `limit_Q`, which must ascend, lets a query see only so many of the first documents. Documents with a score below
+    `least_Q` are not asked for. `threads` share the queries; each multiplies on its own, so what is found does not
+    depend on them.
     """
     size = min(_QUERIES, -(-len(queries_QD) // threads))
     parts = [slice(start, start + size) for start in range(0, len(queries_QD), max(size, 1))]
     blocks = [
         _Block(documents, queries_QD[part], part.start, k, None if limit_Q is None else limit_Q[part]) for part in parts
     ]
+    for block, part in zip(blocks, parts, strict=True):
+        block.start_at(None if least_Q is None else least_Q[part])
     with threadpool_limits(1), ThreadPoolExecutor(threads, initializer=documents.product.keep_to_one_thread) as pool:
         for start, chunk in documents.chunks():
             list(pool.map(lambda block, first=start, loaded=chunk: block.scan(first, loaded), blocks))
@@ -121,6 +131,11 @@ class _Block:
         self.mask = np.empty(len(queries_QD) * _TILE, dtype=np.bool_)
         self.seen = 0
         self.raise_at = self.first_tile = max(_FIRST, 2 * k)
+
+    def start_at(self, least_Q: Floats | None) -> None:
+        """Begin with bars that only scores of `least_Q`, rounded to 6 digits, can pass."""
+        if least_Q is not None:
+            self.bar_Q = self._bar(least_Q - self.error_Q - STEP)
 
     def scan(self, first: int, chunk: Loaded) -> None:
         """Compare the documents of `chunk`, which begin at row `first`, with the bars."""
@@ -194,11 +209,8 @@ class _Block:
         score_RW, doc_RW = self.score_QW[rows, :width], self.doc_QW[rows, :width]
         kth_R = np.partition(score_RW, width - self.k, axis=1)[:, width - self.k]
         stored_R = self.product.stored_error(kth_R)
-        lower_R = kth_R.astype(np.float64) - stored_R - 2 * self.error_Q[rows] - STEP
-        # What a score just below was before it was stored: one more rounding of its own.
-        lower_R -= self.product.stored_error(lower_R.astype(np.float32))
-        bar_R = np.nextafter(lower_R.astype(np.float32), np.float32(-np.inf))
-        bar_R = np.maximum(self.bar_Q[rows], np.where(np.isfinite(kth_R), bar_R, np.float32(-np.inf)))
+        bar_R = self._bar(kth_R.astype(np.float64) - stored_R - 2 * self.error_Q[rows] - STEP)
+        bar_R = np.maximum(self.bar_Q[rows], bar_R)
         self.bar_Q[rows] = bar_R
         place_P = np.flatnonzero(score_RW >= np.maximum(bar_R, np.finfo(np.float32).min)[:, None])
         row_P = place_P // width
@@ -208,6 +220,13 @@ class _Block:
         self.score_QW[rows, :width] = -np.inf
         self.doc_QW[rows[row_P], column_P] = doc_RW.reshape(-1)[place_P]
         self.score_QW[rows[row_P], column_P] = score_RW.reshape(-1)[place_P]
+
+    def _bar(self, lower_R: Floats) -> Matrix:
+        """Give bars that scores of `lower_R` pass when stored: one rounding of their own lower."""
+        finite_R = np.where(np.isfinite(lower_R), lower_R, 0)
+        stored_R = self.product.stored_error(finite_R.astype(np.float32))
+        bar_R = np.nextafter((finite_R - stored_R).astype(np.float32), np.float32(-np.inf))
+        return np.where(np.isfinite(lower_R), bar_R, lower_R).astype(np.float32)
 
 
 def _spread_out(count: int) -> list[int]:

@@ -97,7 +97,9 @@ def _fill_lists(partition: Partition, queries: Queries, keys_Q: Keys, store: Sto
     scored = 0
     if len(change.added):
         rows = np.flatnonzero(carried_Q)
-        found = partition.search_added()(_some_queries(queries, rows, length_Q))
+        # What is below the floor of its list cannot join it.
+        asked = replace(_some_queries(queries, rows, length_Q), least=lists.floor_Q[rows])
+        found = partition.search_added()(asked)
         added = Hits(rows[found.query], change.added[found.doc], found.score)
         lists, scored = patch_lists(lists, added, length_Q), len(rows) * len(change.added)
     again = np.flatnonzero(too_short(lists, queries.depths))

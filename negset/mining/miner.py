@@ -48,7 +48,8 @@ class MiningInputs:
 class Queries:
     """Consecutive queries; `rows` are their rows among all queries, `depths` how many documents each wants.
 
-    `until` is the last microsecond at which a document may have been created to be a candidate of each query.
+    `until` is the last microsecond at which a document may have been created to be a candidate of each query. Where
+    `least` is given, a miner may leave out documents with a lower score.
     """
 
     rows: Rows
@@ -56,6 +57,7 @@ class Queries:
     text: pl.Series
     depths: Rows
     until: Rows
+    least: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -216,9 +216,9 @@ def test_vectors_of_two_widths_are_refused():
 def test_one_deep_query_does_not_deepen_the_others(monkeypatch):
     asked = []
 
-    def spy(queries, documents, count, limits, threads):
+    def spy(queries, documents, count, *options):
         asked.append((len(queries), count))
-        return sieve.sieve(queries, documents, count, limits, threads)
+        return sieve.sieve(queries, documents, count, *options)
 
     monkeypatch.setattr(search, "sieve", spy)
     k = np.full(500, 101)
@@ -259,3 +259,20 @@ def test_without_its_error_bound_the_cheap_product_would_lose_documents(monkeypa
         type(find_product("bfloat16", 0)), "stored_error", lambda product, scores: np.zeros(len(scores))
     )
     assert rows_of(search_exact(queries, documents, k, "cpu", precision="bfloat16")) != right
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_all_documents_that_reach_the_least_score_are_found(precision):
+    queries, documents = unit(30, 24, seed=1), unit(3000, 24, seed=2)
+    documents[500:900] = documents[:400]
+    corpus = search.open_corpus(documents, 1.0, "cpu", precision=precision)
+    everything = search.search_corpus(queries, corpus, np.full(30, 200))
+    least = everything.score[np.searchsorted(everything.query, np.arange(30)) + 60]  # the 61st score of each
+    least[3], least[4] = -np.inf, np.inf
+    found = search.search_corpus(queries, corpus, np.full(30, 200), least_Q=least)
+    kept = found.score >= least[found.query]
+    expected = everything.score >= least[everything.query]
+    assert rows_of(Hits(found.query[kept], found.doc[kept], found.score[kept])) == rows_of(
+        Hits(everything.query[expected], everything.doc[expected], everything.score[expected])
+    )
+    assert len(found) < len(everything) / 2  # and little else

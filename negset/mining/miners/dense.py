@@ -42,7 +42,7 @@ def mine(queries: Queries, corpus: Corpus, created_N: Rows, query_vectors: "Vect
     """
     queries_QD = query_vectors.gather(queries.text.to_list())
     limit_Q = np.searchsorted(created_N, queries.until, side="right")
-    return search_corpus(queries_QD, corpus, queries.depths, queries.query_id, limit_Q=limit_Q)
+    return search_corpus(queries_QD, corpus, queries.depths, queries.query_id, limit_Q=limit_Q, least_Q=queries.least)
 
 
 def score_pairs(
