@@ -21,7 +21,6 @@ from negset.fingerprint import fingerprint, rows_digest
 from negset.mining.pins import read_pin, set_pin
 from negset.mining.term_counts import (
     TERMS,
-    Rows,
     StoredCounts,
     counts_fingerprint,
     find_counts,
@@ -42,6 +41,7 @@ VERSION: Final = 2
 _NUMBERS: Final = "numbers"  # folder: the numbers of each partition's terms
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ class CountedPart:
 class Statistics:
     """What weighs a term: `documents` and `tokens` of the corpus that was counted, and how many documents hold it.
 
-    `content` covers the settings and these numbers, not the documents: those are in the content of their partitions.
-    Terms are numbered in their order. `parts` names the counts of the partitions, which are read when they are used.
+    The content of `ref` covers the settings and these numbers, not the documents: those are in the content of their
+    partitions. Terms are numbered in their order. `parts` names the counts of the partitions, which are opened when
+    they are used.
     """
 
     config: Bm25Config
-    content: str
+    ref: StatisticsRef
     documents: int
     tokens: int
     parts: tuple[str, ...]
@@ -69,13 +70,18 @@ class Statistics:
     folder: Path
     _opened: dict[int, CountedPart] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def content(self) -> str:
+        """Hash of all that decides a weight."""
+        return self.ref.content
+
     @cached_property
     def terms(self) -> pl.Series:
         """All terms of the documents, and of those that were counted where these are pinned, sorted."""
         return read_table(self.folder / TERMS, ["term"]).get_column("term")
 
     @cached_property
-    def idf_T(self) -> Floats:
+    def idf(self) -> Floats:
         """The weight of each term for its rarity; one that was not known when the statistics were pinned has df 0."""
         frequency_T = read_table(self.folder / TERMS, ["documents"]).get_column("documents").to_numpy()
         # One logarithm per distinct frequency, by the C library: vector units of other machines differ in the last bit.
@@ -100,11 +106,11 @@ class Statistics:
             self._opened[number] = CountedPart(open_counts(self.store, key), numbers)
         return self._opened[number]
 
-    def weigh(self, number: Rows, count: NDArray[np.int32], length: Rows) -> Floats:
+    def weigh(self, number: Integers, count: Integers, length: Integers) -> Floats:
         """Give the weight of each term `number` that stands `count` times in a document of `length` tokens."""
         mean = self.tokens / self.documents if self.tokens else 1.0
         damping = self.config.k1 * (1 - self.config.b + self.config.b * length / mean)
-        weights: Floats = self.idf_T[number] * count / (count + damping)
+        weights: Floats = self.idf[number] * count / (count + damping)
         return weights
 
 
@@ -117,9 +123,11 @@ def statistics_fingerprint(config: Bm25Config, snapshot: "Snapshot", store: Stor
 
 def find_statistics(config: Bm25Config, snapshot: "Snapshot", store: Store, dataset: str = "") -> StatisticsRef | None:
     """Give the statistics where they, the counts they are made from and their pin are there and whole, else None."""
-    key = statistics_fingerprint(config, snapshot, store, dataset)
-    unpinned = config.pin and not read_pin(config, store, dataset)
-    return None if unpinned or missing_counts(config, snapshot, store) else store.ref(StatisticsRef, key)
+    if config.pin and not read_pin(config, store, dataset):
+        return None
+    ref = store.ref(StatisticsRef, statistics_fingerprint(config, snapshot, store, dataset))
+    whole = ref is not None and _is_whole(store, ref) and not missing_counts(config, snapshot, store)
+    return ref if whole else None
 
 
 def missing_counts(config: Bm25Config, snapshot: "Snapshot", store: Store) -> list[str]:
@@ -141,17 +149,17 @@ def prepare_statistics(
     pinned = read_pin(config, store, dataset)
     found = store.ref(StatisticsRef, key)
     if found is None or not _is_whole(store, found):
-        origin = pinned_statistics(config, store, dataset) if pinned not in ("", key) else None
+        origin = pinned_origin(config, snapshot, store, dataset)
         found = _commit(config, key, sorted({ref.fingerprint for ref in counts.values()}), store, origin)
     if config.pin and not pinned and set_pin(config, store, dataset, key) != key:
         return prepare_statistics(config, snapshot, store, progress, dataset)  # somebody else was first
     return found
 
 
-def pinned_statistics(config: Bm25Config, store: Store, dataset: str) -> Statistics | None:
-    """Open the statistics pinned for `dataset` under the label of `config`; None where nothing is pinned."""
+def pinned_origin(config: Bm25Config, snapshot: "Snapshot", store: Store, dataset: str) -> Statistics | None:
+    """Open the statistics pinned for `dataset`; None where those of `snapshot` itself are wanted."""
     key = read_pin(config, store, dataset)
-    if not key:
+    if key in ("", _own_fingerprint(config, snapshot)):
         return None
     try:
         manifest = store.manifest(StatisticsRef.kind, key)
@@ -176,7 +184,7 @@ def open_statistics(store: Store, ref: StatisticsRef) -> Statistics:
     except (KeyError, TypeError, ValueError) as error:
         message = f"{folder} does not say what was counted: {error}. Delete the folder and build again"
         raise ArtifactError(message) from error
-    return Statistics(config, ref.content, documents, tokens, parts, store, folder)
+    return Statistics(config, ref, documents, tokens, parts, store, folder)
 
 
 def sum_terms(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -210,9 +218,7 @@ def _is_whole(store: Store, ref: StatisticsRef) -> bool:
     return True
 
 
-def _commit(
-    config: Bm25Config, key: str, counts: list[str], store: Store, origin: Statistics | None
-) -> StatisticsRef:
+def _commit(config: Bm25Config, key: str, counts: list[str], store: Store, origin: Statistics | None) -> StatisticsRef:
     """Sum the terms of `counts`, or take the sums of `origin` for them, and commit them under `key`."""
     frame = sum_terms(_read_terms(store, name) for name in counts)
     manifests = [store.manifest(TermCountsRef.kind, name) for name in counts]

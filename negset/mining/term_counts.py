@@ -131,13 +131,14 @@ def join_counts(parts: Sequence[TermCounts]) -> TermCounts:
     """Put the counts of `parts`, texts after texts, under one list of terms."""
     terms = pl.concat([pl.Series(dtype=pl.String), *(part.terms for part in parts)]).unique().sort()
     starts = np.cumsum([0, *(len(part.term) for part in parts)])
+    no_terms = np.empty(0, dtype=np.int32)
     ends = [part.ends[1:] + start for part, start in zip(parts, starts, strict=False)]
     return TermCounts(
         terms,
         np.concatenate([np.zeros(1, dtype=np.int64), *ends]),
-        _joined([term_places(part.terms, terms)[part.term].astype(np.int32) for part in parts], np.int32),
-        _joined([part.count for part in parts], np.int32),
-        _joined([part.lengths for part in parts], np.int64),
+        np.concatenate([no_terms, *(term_places(part.terms, terms)[part.term].astype(np.int32) for part in parts)]),
+        np.concatenate([no_terms, *(part.count for part in parts)]),
+        np.concatenate([np.empty(0, dtype=np.int64), *(part.lengths for part in parts)]),
     )
 
 
@@ -156,10 +157,6 @@ def _sorted_terms(names: pl.Series) -> tuple[pl.Series, Rows]:
     number_T = np.empty(len(names), dtype=np.int64)
     number_T[order] = np.arange(len(names))
     return names.gather(order), number_T
-
-
-def _joined(parts: Sequence[NDArray[np.generic]], kind: type[np.generic]) -> NDArray[np.generic]:
-    return np.concatenate([np.empty(0, dtype=kind), *parts])
 
 
 def _count_partition(config: Bm25Config, snapshot: "Snapshot", name: str, key: str, store: Store) -> TermCountsRef:

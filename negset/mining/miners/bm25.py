@@ -9,19 +9,20 @@ from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from negset.errors import ConfigError
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
-from negset.mining.postings import QueryTerms, best_documents, open_postings, take_entries
+from negset.mining.postings import QueryTerms, best_documents, open_postings, places_among, take_entries
 from negset.mining.statistics import CountedPart, Statistics
 from negset.mining.term_counts import count_texts, term_places
 from negset.search import Floats, Hits, Rows, canonical
 
 VERSION = 1
 
-MEMORY: Final = 256 << 20
-"""Bytes that scoring of pairs works in, unless it is told otherwise."""
-_ENTRY: Final = 64  # bytes for each term of a document that is scored
+MEMORY: Final = 16 << 20
+"""Bytes that scoring of pairs works in, unless it is told otherwise; more than the caches hold makes it slower."""
+_ENTRY: Final = 40  # bytes for each term of a document that is scored
 _BLOCKS: Final = 16  # blocks of queries whose terms are remembered from partition to partition
 
 CountQueries = Callable[[Queries], QueryTerms]
@@ -53,7 +54,7 @@ def count_query_terms(statistics: Statistics, texts: tuple[str, ...]) -> QueryTe
     number = term_places(counts.terms, statistics.terms)[counts.term]
     known = number >= 0
     ends = np.concatenate([[0], np.cumsum(known)])[counts.ends]
-    return QueryTerms(ends, number[known], counts.count[known].astype(np.float64))
+    return QueryTerms(ends, number[known], counts.count[known])
 
 
 def score_pairs(
@@ -77,7 +78,7 @@ def score_pairs(
     by_query_P = np.argsort(query_P, kind="stable")
     for number in np.unique(part_P).tolist():
         part = statistics.open_part(number)
-        place_T = _places(part.numbers, wanted_V)
+        place_T = places_among(part.numbers, wanted_V)
         here = by_query_P[part_P[by_query_P] == number]
         for portion in _portions(part, local_P[here], query_P[here], len(wanted_V), memory):
             pairs = here[portion]
@@ -101,18 +102,10 @@ def _open_partition(statistics: Statistics, count: CountQueries, documents: Docu
     return search
 
 
-def _places(numbers: Rows, among_V: Rows) -> Rows:
-    """Give the place of each of `numbers` in the sorted `among_V`, -1 where it does not stand there."""
-    if not len(among_V):
-        return np.full(len(numbers), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(among_V, numbers), len(among_V) - 1)
-    return np.where(among_V[place] == numbers, place, -1)
-
-
 def _portions(part: CountedPart, local_P: Rows, query_P: Rows, terms: int, memory: int) -> Iterator[slice]:
     """Cut pairs, sorted by query, so that the terms of their documents and the table of their queries fit `memory`."""
     entries_P = np.cumsum(part.counts.ends[local_P + 1] - part.counts.ends[local_P])
-    most_queries = max(memory // 2 // (8 * max(terms, 1)), 1)
+    most_queries = max(memory // 2 // (4 * (terms + 1)), 1)
     start = 0
     while start < len(local_P):
         before = entries_P[start - 1] if start else 0
@@ -134,23 +127,23 @@ def _score(
 ) -> Floats:
     """Sum up the terms that the query and the document of each pair share, in their order."""
     entries, ends = take_entries(part, local_P)
-    place = place_T[part.counts.term[entries]]
-    pair = np.repeat(np.arange(len(local_P)), np.diff(ends))
-    asked = np.flatnonzero(place >= 0)
-    place, pair = place[asked], pair[asked]
-    length = part.counts.lengths[local_P[pair]]
-    weight = statistics.weigh(wanted_V[place], part.counts.count[entries][asked], length)
+    number = part.counts.term[entries]
     first = int(query_P[0])
     table_QV = _query_table(terms, wanted_V, first, int(query_P[-1]) + 1)
-    times = table_QV[query_P[pair] - first, place]
-    return np.bincount(pair, weights=times * weight, minlength=len(local_P))
+    times = table_QV.ravel()[place_T[number] + np.repeat((query_P - first) * table_QV.shape[1], np.diff(ends))]
+    shared = np.flatnonzero(times)
+    pair = np.searchsorted(ends, shared, side="right") - 1
+    count = part.counts.count[entries][shared] if isinstance(entries, slice) else part.counts.count[entries[shared]]
+    weight = statistics.weigh(part.numbers[number[shared]], count, part.counts.lengths[local_P[pair]])
+    sums = np.bincount(pair, weights=weight * times[shared], minlength=len(local_P))
+    return np.asarray(sums, dtype=np.float64)
 
 
-def _query_table(terms: QueryTerms, wanted_V: Rows, first: int, stop: int) -> Floats:
-    """Give how often the queries from `first` to `stop` have each of the terms `wanted_V`."""
+def _query_table(terms: QueryTerms, wanted_V: Rows, first: int, stop: int) -> NDArray[np.int32]:
+    """Give how often the queries from `first` to `stop` have each of the terms `wanted_V`; the last column is 0."""
     ends = terms.ends[first : stop + 1]
     entries = slice(ends[0], ends[-1])
-    table_QV = np.zeros((stop - first, len(wanted_V)), dtype=np.float64)
+    table_QV = np.zeros((stop - first, len(wanted_V) + 1), dtype=np.int32)
     query = np.repeat(np.arange(stop - first), np.diff(ends))
     table_QV[query, np.searchsorted(wanted_V, terms.number[entries])] = terms.count[entries]
     return table_QV
