@@ -7,7 +7,7 @@ that a changed partition alone is counted again. Counting holds the entries of o
 
 import hashlib
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,15 +114,13 @@ def open_counts(store: Store, key: str) -> StoredCounts:
     return StoredCounts(folder, ends, term, count, lengths)
 
 
-def count_texts(config: Bm25Config, texts: Sequence[str]) -> TermCounts:
+def count_texts(config: Bm25Config, texts: pl.Series) -> TermCounts:
     """Count the terms of each of `texts`."""
     # Imported when texts are counted: its libraries take time to load.
     tokenise = importlib.import_module("negset.mining.tokens").tokenise_texts
-    names, tokens, ends = tokenise(config, texts)
-    terms, number_T = _sorted_terms(pl.Series(names, dtype=pl.String))
-    lengths = np.diff(ends, prepend=0)
+    terms, tokens, lengths = tokenise(config, texts)
     text = np.repeat(np.arange(len(texts)), lengths)
-    key, count = np.unique((text << 32) | number_T[tokens], return_counts=True)
+    key, count = np.unique((text << 32) | tokens, return_counts=True)
     starts = np.searchsorted(key, np.arange(len(texts) + 1) << 32)
     return TermCounts(terms, starts, (key & 0xFFFFFFFF).astype(np.int32), count.astype(np.int32), lengths)
 
@@ -151,17 +149,10 @@ def term_places(terms: pl.Series, among: pl.Series) -> Rows:
     return np.where(same.to_numpy(), places, -1)
 
 
-def _sorted_terms(names: pl.Series) -> tuple[pl.Series, Rows]:
-    """Give `names` sorted, and where each of them went: hash seeds leave no trace."""
-    order = names.arg_sort().to_numpy()
-    number_T = np.empty(len(names), dtype=np.int64)
-    number_T[order] = np.arange(len(names))
-    return names.gather(order), number_T
-
-
 def _count_partition(config: Bm25Config, snapshot: "Snapshot", name: str, key: str, store: Store) -> TermCountsRef:
     documents = snapshot.documents(name)
-    counts = join_counts([count_texts(config, texts) for texts in _chunks(documents)])
+    chunks = documents.iter_slices(_CHUNK)
+    counts = join_counts([count_texts(config, document_texts(chunk)) for chunk in chunks])
     frequency_T = np.bincount(counts.term, minlength=len(counts.terms))
     with store.staging() as staged:
         for array in _ARRAYS:
@@ -171,11 +162,6 @@ def _count_partition(config: Bm25Config, snapshot: "Snapshot", name: str, key: s
         write_table(frame, "terms", staged / TERMS, presorted=True)
         facts: dict[str, object] = {"tokens": int(counts.lengths.sum()), "terms": len(counts.terms)}
         return store.commit(TermCountsRef, key, _content(counts), documents.height, staged, facts)
-
-
-def _chunks(documents: pl.DataFrame) -> Iterator[list[str]]:
-    for part in documents.iter_slices(_CHUNK):
-        yield document_texts(part).to_list()
 
 
 def _content(counts: TermCounts) -> str:

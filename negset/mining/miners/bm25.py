@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from negset.errors import ConfigError
@@ -50,7 +51,7 @@ def remembered(statistics: Statistics) -> CountQueries:
 
 def count_query_terms(statistics: Statistics, texts: tuple[str, ...]) -> QueryTerms:
     """Count the terms of each of `texts`; terms of no document are left out."""
-    counts = count_texts(statistics.config, texts)
+    counts = count_texts(statistics.config, pl.Series(texts, dtype=pl.String))
     number = term_places(counts.terms, statistics.terms)[counts.term]
     known = number >= 0
     ends = np.concatenate([[0], np.cumsum(known)])[counts.ends]
