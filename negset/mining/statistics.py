@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from negset.snapshot import Snapshot
 
 VERSION: Final = 2
+SUMS: Final = {"term": pl.String, "documents": pl.Int64}
 _NUMBERS: Final = "numbers"  # folder: the numbers of each partition's terms
 
 Floats = NDArray[np.float64]
@@ -193,8 +194,7 @@ def sum_terms(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     Parts are added when together they are as long as the sum, so that many small ones cost no more than one pass
     for each doubling, and memory holds about twice the sum.
     """
-    total = pl.DataFrame(schema={"term": pl.String, "documents": pl.Int64})
-    waiting = [total]
+    waiting = [pl.DataFrame(schema=SUMS)]
     for part in parts:
         waiting.append(part)
         if sum(frame.height for frame in waiting[1:]) > waiting[0].height:
