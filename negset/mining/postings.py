@@ -69,14 +69,12 @@ def open_postings(statistics: Statistics, row_N: Rows, created_N: Rows) -> Posti
 def best_documents(postings: Postings, terms: QueryTerms, depth_Q: Rows, until_Q: Rows) -> Hits:
     """Give the `depth_Q` best of the documents created by `until_Q`, of those that share a term with the query.
 
-    Beside the hits, at most twice the depth of each query, it holds 8 bytes for each document and, where these are
-    few, 64 MB at the most.
+    Beside the hits it holds 8 bytes for each document or, where these are few, 64 MB at the most.
     """
     known_Q = np.searchsorted(postings.created, until_Q, side="right")
     terms = _placed(postings, terms)
-    few = len(postings.order) <= _FEW
-    parts = (_search_few if few else _search_many)(postings, terms, depth_Q, known_Q)
-    return top_hits(join_hits(list(parts)), depth_Q)
+    search = _search_few if len(postings.order) <= _FEW else _search_many
+    return join_hits(list(search(postings, terms, depth_Q, known_Q)))
 
 
 def _placed(postings: Postings, terms: QueryTerms) -> QueryTerms:
@@ -96,7 +94,10 @@ def _search_many(postings: Postings, terms: QueryTerms, depth_Q: Rows, known_Q: 
             for place, count in zip(places[start:stop], counts[start:stop], strict=True):
                 _add_term(postings, starts[place], starts[place + 1], count, known, scores_N)
             found = candidates(scores_N, depth)
-            yield _cut(query, postings.order[found], scores_N[found], depth)
+            docs, scores = postings.order[found], canonical(scores_N[found])
+            # What is nothing once it is rounded stands last, and takes nobody's place.
+            best = np.lexsort((docs, -scores))[: min(depth, np.count_nonzero(scores))]
+            yield Hits(np.full(len(best), query), docs[best], scores[best])
             scores_N.fill(0)
 
 
@@ -119,7 +120,7 @@ def candidates(scores_N: Floats, depth: int) -> Rows:
         floor = np.partition(best, len(best) - depth)[len(best) - depth] - 2 * HALF_STEP
         if floor > 0:
             columns = np.flatnonzero(best >= floor)
-            row, column = np.nonzero(grouped[:, columns] >= floor)
+            row, column = np.divmod(np.flatnonzero(grouped[:, columns] >= floor), len(columns))
             return np.asarray(row * grouped.shape[1] + columns[column], dtype=np.int64)
     found = np.flatnonzero(scores_N)
     if len(found) <= depth:
@@ -127,17 +128,6 @@ def candidates(scores_N: Floats, depth: int) -> Rows:
     scores = scores_N[found]
     last = np.partition(scores, len(scores) - depth)[len(scores) - depth]
     return np.asarray(found[scores >= last - 2 * HALF_STEP], dtype=np.int64)
-
-
-def _cut(query: int, docs: Rows, scores: Floats, depth: int) -> Hits:
-    """Round, drop what is zero then and, where many tie, what is surely too low."""
-    rounded = canonical(scores)
-    positive = rounded > 0
-    hits = Hits(np.full(int(positive.sum()), query), docs[positive], rounded[positive])
-    if len(hits) <= 2 * depth:
-        return hits
-    order = np.lexsort((hits.doc, -hits.score))[:depth]
-    return Hits(hits.query[order], hits.doc[order], hits.score[order])
 
 
 def _search_few(postings: Postings, terms: QueryTerms, depth_Q: Rows, known_Q: Rows) -> Iterator[Hits]:
@@ -157,7 +147,7 @@ def _search_few(postings: Postings, terms: QueryTerms, depth_Q: Rows, known_Q: R
         )
         scores_QN = np.asarray(sums, dtype=np.float64).reshape(queries, width)
         found = _cut_rows(rows, scores_QN, postings.order, depth_Q[rows], known_Q[rows])
-        yield found if len(found) <= 2 * depth_Q[rows].sum() else top_hits(found, depth_Q)
+        yield top_hits(found, depth_Q)
 
 
 def _cut_rows(rows: slice, scores_QN: Floats, order: Rows, depth_Q: Rows, known_Q: Rows) -> Hits:
