@@ -3,9 +3,9 @@
     python -m benchmarks.lexical [--quick] [--source FOLDER] [--queries 20000] [--depth 100] [--partitions 1]
 
 FOLDER holds corpus.parquet (doc_id, title, text) and queries.parquet (text); queries are repeated up to their number.
-Without it texts are generated, whose words are as frequent as Zipf says. Each side runs in a process of its own on
-one thread, one after the other, on the same texts. Ours builds in a store on disk, as a build does, and searches in
-blocks; both count the terms of documents and queries themselves. The last line is one JSON object.
+Without it texts are generated, whose words are as frequent as Zipf and Mandelbrot say. Each side runs in a process of
+its own on one thread, one after the other, on the same texts. Ours builds in a store on disk, as a build does, and
+searches in blocks; both count the terms of documents and queries themselves. The last line is one JSON object.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from negset.fingerprint import rows_digest
 from negset.text import document_texts
 
 _BLOCK = 4096
+_WORDS = 200_000  # of which texts are generated
 _K1, _B = 0.9, 0.4
 _ROUNDING = 2e-5  # what sums in float32 are off by, and ours are rounded by
 
@@ -82,12 +83,13 @@ def _write_texts(options: argparse.Namespace, folder: Path) -> None:
 
 
 def _generated(texts: int, words: int) -> pl.DataFrame:
-    """Give `texts` of about so many `words`."""
+    """Give `texts` of about so many `words`; the frequency of a word falls with its rank as after stop words."""
     draw = np.random.default_rng(texts)
     lengths = draw.poisson(words, texts) + 1
-    drawn = pl.Series(np.minimum(draw.zipf(1.3, lengths.sum()), 1_000_000))
-    text = pl.DataFrame({"text": np.repeat(np.arange(texts), lengths), "word": "w" + drawn.cast(pl.String)})
-    joined = text.group_by("text", maintain_order=True).agg(pl.col("word").str.join(" "))
+    share = np.cumsum((np.arange(_WORDS) + 20.0) ** -1.05)
+    word = np.searchsorted(share, draw.random(lengths.sum()) * share[-1])
+    frame = pl.DataFrame({"text": np.repeat(np.arange(texts), lengths), "word": "w" + pl.Series(word).cast(pl.String)})
+    joined = frame.group_by("text", maintain_order=True).agg(pl.col("word").str.join(" "))
     return pl.DataFrame({"doc_id": [f"d{n:08}" for n in range(texts)], "title": "", "text": joined["word"]})
 
 

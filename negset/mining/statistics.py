@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from negset.snapshot import Snapshot
 
 VERSION: Final = 2
+OPEN: Final = 32
+"""Parts that stay open: each takes five of the files that a process may have open."""
 SUMS: Final = {"term": pl.String, "documents": pl.Int64}
 _NUMBERS: Final = "numbers"  # folder: the numbers of each partition's terms
 
@@ -69,6 +71,7 @@ class Statistics:
     parts: tuple[str, ...]
     store: Store
     folder: Path
+    _checked: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     _opened: dict[int, CountedPart] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -100,12 +103,18 @@ class Statistics:
         return part[order], row[order]
 
     def open_part(self, number: int) -> CountedPart:
-        """Check the counts of a part and map them into memory; once for each part."""
-        if number not in self._opened:
-            key = self.parts[number]
-            numbers = np.load(self.folder / _NUMBERS / f"{key}.npy", mmap_mode="r")
-            self._opened[number] = CountedPart(open_counts(self.store, key), numbers)
-        return self._opened[number]
+        """Map the counts of a part into memory, checked the first time; the last few that were used stay open."""
+        part = self._opened.pop(number, None) or self._map_part(self.parts[number])
+        self._opened[number] = part  # at the end: the one used last
+        if len(self._opened) > OPEN:
+            del self._opened[next(iter(self._opened))]
+        return part
+
+    def _map_part(self, key: str) -> CountedPart:
+        numbers = np.load(self.folder / _NUMBERS / f"{key}.npy", mmap_mode="r")
+        part = CountedPart(open_counts(self.store, key, check=key not in self._checked), numbers)
+        self._checked.add(key)
+        return part
 
     def weigh(self, number: Integers, count: Integers, length: Integers) -> Floats:
         """Give the weight of each term `number` that stands `count` times in a document of `length` tokens."""

@@ -38,6 +38,21 @@ def test_sums_are_over_all_partitions(memory_snapshot, store):
         assert names == sorted(names)
 
 
+def test_many_parts_need_few_open_files(memory_snapshot, store, monkeypatch):
+    monkeypatch.setattr(statistics, "OPEN", 2)
+    checks = []
+    check = store.open
+    monkeypatch.setattr(store, "open", lambda kind, key: checks.append(kind) or check(kind, key))
+    found = opened(memory_snapshot({f"d{n}": f"word{n}" for n in range(30)}, {}, [], 6), store, Bm25Config())
+    checks.clear()
+    for number in [*range(6), *range(6), 5]:
+        part = found.open_part(number)
+        assert found.terms.gather(part.numbers).str.starts_with("word").all()
+        assert len(found._opened) <= 2
+    assert checks == ["term_counts"] * 6
+    assert found.open_part(5) is found.open_part(5)
+
+
 @given(st.lists(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 9)), max_size=9))
 def test_documents_of_a_term_are_added_whatever_the_order(parts):
     frames = [pl.DataFrame({"term": list(p), "documents": list(p.values())}, schema=statistics.SUMS) for p in parts]
