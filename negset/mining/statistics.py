@@ -216,7 +216,8 @@ def _added(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _own_fingerprint(config: Bm25Config, snapshot: "Snapshot") -> str:
-    return fingerprint("statistics", VERSION, config, sorted(snapshot.partition_contents.values()))
+    counts = sorted(counts_fingerprint(config, content) for content in snapshot.partition_contents.values())
+    return fingerprint("statistics", VERSION, config, counts)
 
 
 def _is_whole(store: Store, ref: StatisticsRef) -> bool:
