@@ -19,7 +19,7 @@ from negset.search import HALF_STEP, Floats, Hits, Rows, canonical, join_hits, t
 
 _CHUNK: Final = 1 << 14  # documents weighed at once
 _FEW: Final = 2048  # documents up to which queries are searched together
-_WORK: Final = 1 << 20  # sums and scores of queries that are searched together: 64 MB
+_WORK: Final = 1 << 18  # sums and scores of queries that are searched together: 16 MB
 _GROUP: Final = 64  # documents of a group at most; a power of two
 _SPARE: Final = 8  # groups for each document that is wanted: with fewer, the bound lets too many through
 
@@ -69,7 +69,7 @@ def open_postings(statistics: Statistics, row_N: Rows, created_N: Rows) -> Posti
 def best_documents(postings: Postings, terms: QueryTerms, depth_Q: Rows, until_Q: Rows) -> Hits:
     """Give the `depth_Q` best of the documents created by `until_Q`, of those that share a term with the query.
 
-    Beside the hits it holds 8 bytes for each document or, where these are few, 64 MB at the most.
+    Beside the hits it holds 8 bytes for each document or, where these are few, 16 MB at the most.
     """
     known_Q = np.searchsorted(postings.created, until_Q, side="right")
     terms = _placed(postings, terms)
