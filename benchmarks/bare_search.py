@@ -40,7 +40,7 @@ def main() -> None:
         vectors[f"{role}_vectors"] = embed_texts(encoder, ids, texts, role, store, config.encoder.shard_size, key)
     encoded = time.perf_counter()
 
-    statistics = prepare_statistics(config.mine.bm25, snapshot, store)
+    statistics = prepare_statistics(config.mine.bm25, snapshot, store, dataset=config.name)
     refs = MiningRefs(snapshot=ref, encoder=prepared, statistics=statistics, **vectors)
     inputs = building.open_inputs(config, refs, store)
     for miner in config.mine.miners:

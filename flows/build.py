@@ -12,7 +12,7 @@ from negset.fingerprint import fingerprint
 from negset.mining.cells import find_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.selection_inputs import needs_near_groups
-from negset.mining.statistics import statistics_fingerprint
+from negset.mining.statistics import find_statistics, statistics_fingerprint
 from negset.snapshot import open_snapshot
 from negset.sources.reading import source_fingerprint
 from negset.store import Store
@@ -96,8 +96,10 @@ def _embedded(
 
 
 def _counted(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> StatisticsRef:
-    key = statistics_fingerprint(config.mine.bm25, open_snapshot(store, snapshot))
-    return through_cache(count_terms, is_stored(store, StatisticsRef, key))(config.mine.bm25, snapshot, fingerprint=key)
+    bm25, opened = config.mine.bm25, open_snapshot(store, snapshot)
+    key = statistics_fingerprint(bm25, opened, store, config.name)
+    there = find_statistics(bm25, opened, store, config.name) is not None
+    return through_cache(count_terms, there)(bm25, snapshot, config.name, fingerprint=key)
 
 
 def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:

@@ -169,7 +169,7 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
         config=config_identity(config),
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
-        miners={miner: _miner_identity(config, miner) for miner in config.mine.miners},
+        miners={miner: _miner_identity(config, miner, refs.mining) for miner in config.mine.miners},
         recipe=recipe_identity(bound, config.seed),
     )
 
@@ -195,11 +195,13 @@ def _encoder_identity(config: BuildConfig, ref: EncoderRef | None, store: Store)
     )
 
 
-def _miner_identity(config: BuildConfig, miner: str) -> dict[str, str | int | float | bool | None]:
+def _miner_identity(config: BuildConfig, miner: str, refs: MiningRefs) -> dict[str, str | int | float | bool | None]:
     options = identity(getattr(config.mine, miner))
     plain = {name: value for name, value in options.items() if isinstance(value, str | int | float | bool)}
     place = plain.pop("path", None)
     content = {"sha256": file_digest(Path(str(place)))} if place else {}
+    if miner == "bm25" and refs.statistics:
+        content["statistics"] = refs.statistics.content
     return {"version": find_miner(miner).VERSION, **plain, **content}
 
 

@@ -11,7 +11,7 @@ from negset.mining.cells import missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.miner import MiningInputs
 from negset.mining.selection_inputs import needs_near_groups
-from negset.mining.statistics import statistics_fingerprint
+from negset.mining.statistics import find_statistics, missing_counts, pinned_origin
 from negset.snapshot import open_snapshot
 from negset.sources.reading import source_fingerprint
 from negset.store import Store
@@ -82,12 +82,27 @@ def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> I
         refs = MiningRefs(snapshot=snapshot, encoder=encoder, query_vectors=vectors[0], document_vectors=vectors[1])
         incomplete = encoder is None
     if "bm25" in config.mine.miners:
-        key = statistics_fingerprint(config.mine.bm25, open_snapshot(store, snapshot))
-        statistics = store.ref(StatisticsRef, key)
-        yield _room("statistics", statistics)
+        room, statistics = _plan_statistics(config, snapshot, store)
+        yield room
         refs = refs.model_copy(update={"statistics": statistics})
         incomplete = incomplete or statistics is None
     yield from _after_materials(config, refs, store, incomplete=incomplete)
+
+
+def _plan_statistics(
+    config: BuildConfig, snapshot: SnapshotRef, store: Store
+) -> tuple[PlannedRoom, StatisticsRef | None]:
+    """Say whose numbers weigh the terms; what is pinned is known before the documents of this build are counted."""
+    bm25, opened = config.mine.bm25, open_snapshot(store, snapshot)
+    found = find_statistics(bm25, opened, store, config.name)
+    origin = None if found else pinned_origin(bm25, opened, store, config.name)
+    known = origin.ref if origin else found
+    missing = 0 if found else len(missing_counts(bm25, opened, store))
+    policy = "of every build"
+    if bm25.pin:
+        policy = f"pinned as {bm25.pin!r} over {known.rows:,} documents" if known else f"to be pinned as {bm25.pin!r}"
+    detail = f"{missing} of {len(opened.partitions())} partitions to count, {policy}"
+    return PlannedRoom("statistics", "cached" if found else "runs", detail), known
 
 
 def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:

@@ -176,6 +176,10 @@ class Bm25Config(Section):
     """A Snowball stemmer's name; empty for none."""
     stopwords: str = "en"
     """A stop word list of bm25s; empty for none."""
+    pin: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")] = ""
+    """Empty: term statistics are those of the documents of each build, so that a changed document changes every
+    score a little and all cells are mined again. A label: those first counted under it for this `name` stay until
+    another label is given, so that a changed document touches its own partition alone."""
 
 
 class RandomConfig(Section):

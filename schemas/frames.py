@@ -132,6 +132,10 @@ FATES: Final = pa.schema(
     ]
 )
 SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])
+COUNTED_DOCUMENTS: Final = pa.schema([_required("doc_id", _IDS)])
+TERMS: Final = pa.schema(
+    [_required("term", pa.string()), _required("documents", pa.int64(), {"note": "that hold the term"})]
+)
 
 REGISTERED: Final[dict[str, pa.Schema]] = {
     "corpus": CORPUS,
@@ -145,6 +149,8 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "negatives": SET_NEGATIVES,
     "fates": FATES,
     "shard_texts": SHARD_TEXTS,
+    "counted_documents": COUNTED_DOCUMENTS,
+    "terms": TERMS,
 }
 """Table name to schema. `ntuples` is not here: its width follows the number of negatives (`ntuples_schema`)."""
 
@@ -161,6 +167,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "fates": ("query_id",),
     "ntuples": (),
     "shard_texts": ("sha256",),
+    "counted_documents": ("doc_id",),
+    "terms": ("term",),
 }
 """Sort key of each table: unique, so that the order of its rows is one order."""
 

@@ -39,6 +39,12 @@ class VectorsRef(Ref):
     kind: ClassVar[str] = "vectors"
 
 
+class TermCountsRef(Ref):
+    """How often each term stands in each document of one corpus partition."""
+
+    kind: ClassVar[str] = "term_counts"
+
+
 class StatisticsRef(Ref):
     """Corpus-wide term statistics that lexical search needs."""
 

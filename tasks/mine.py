@@ -13,11 +13,11 @@ from tasks.progress import shown_progress
 
 
 @room("statistics")
-def count_terms(bm25: Bm25Config, snapshot: SnapshotRef, *, fingerprint: str) -> StatisticsRef:
-    """Count and weigh the terms of all documents for lexical search."""
+def count_terms(bm25: Bm25Config, snapshot: SnapshotRef, dataset: str, *, fingerprint: str) -> StatisticsRef:
+    """Count the terms of the partitions that changed and sum them up for lexical search."""
     store = Place().open_store()
     with shown_progress("statistics") as progress:
-        return prepare_statistics(bm25, open_snapshot(store, snapshot), store, progress)
+        return prepare_statistics(bm25, open_snapshot(store, snapshot), store, progress, dataset)
 
 
 @room("duplicates")

@@ -97,7 +97,9 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
             vectors[f"{role}_vectors"] = embed_texts(model, ids, texts, role, store, config.encoder.shard_size, key)
         refs = MiningRefs(snapshot=snapshot, encoder=prepared, **vectors)
     if "bm25" in config.mine.miners:
-        refs = refs.model_copy(update={"statistics": prepare_statistics(config.mine.bm25, opened, store)})
+        refs = refs.model_copy(
+            update={"statistics": prepare_statistics(config.mine.bm25, opened, store, dataset=config.name)}
+        )
     inputs = building.open_inputs(config, refs, store)
     cells = {miner: mine_cells(inputs, miner, store) for miner in config.mine.miners}
     ledger = LedgerRefs(mining=refs, cells=cells, duplicates=find_duplicates(opened, store))

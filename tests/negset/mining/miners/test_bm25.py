@@ -6,11 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 import Stemmer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from negset.errors import ConfigError
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.statistics import open_statistics, prepare_statistics
 from negset.mining.times import FIRST, LAST
+from negset.search import join_hits, top_hits
+from negset.store import Store
 from negset.text import document_texts
 from schemas.config import Bm25Config, MineConfig
 
@@ -35,7 +39,7 @@ def snapshot(memory_snapshot):
 
 def opened(snapshot, store, config=None):
     config = config or Bm25Config()
-    statistics = open_statistics(store, prepare_statistics(config, snapshot, store))
+    statistics = open_statistics(store, prepare_statistics(config, snapshot, store, dataset="test"))
     inputs = MiningInputs(snapshot, MineConfig(miners=("bm25",), bm25=config), 13, statistics=statistics)
     return find_miner("bm25").open_miner(inputs), statistics
 
@@ -114,7 +118,7 @@ def test_ties_go_to_the_smaller_document_and_cuts_keep_the_best(memory_snapshot,
     assert hits.doc.tolist() == [40, 0, 1, 2, 3]
 
 
-def test_a_pair_scores_the_same_alone_in_a_list_and_in_a_part_of_the_corpus(snapshot, store, monkeypatch):
+def test_a_pair_scores_the_same_alone_in_a_list_and_in_a_part_of_the_corpus(snapshot, store):
     documents, queries = everything(snapshot)
     miner, _ = opened(snapshot, store)
     found = by_pair(miner.open_partition(documents)(queries))
@@ -125,9 +129,101 @@ def test_a_pair_scores_the_same_alone_in_a_list_and_in_a_part_of_the_corpus(snap
     part = Documents(
         documents.doc_id.gather([1, 5]), documents.text.gather([1, 5]), np.array([1, 5]), np.full(2, FIRST)
     )
-    monkeypatch.setattr(find_miner("bm25"), "_ENTRIES", 1)  # one query at a time
     in_part = by_pair(miner.open_partition(part)(queries))
     assert in_part == {(query, [1, 5].index(doc)): score for (query, doc), score in found.items() if doc in (1, 5)}
+
+
+def test_a_pair_scores_the_same_however_little_memory_there_is(memory_snapshot, store):
+    texts = {f"d{n:03d}": f"word{n % 7} word{n % 5} word{n % 3} common common" for n in range(150)}
+    queries = {f"q{n:02d}": f"word{n % 7} common word{n % 7} zzz" for n in range(12)}
+    snapshot = memory_snapshot(texts, queries, [], 3)
+    miner, _ = opened(snapshot, store)
+    documents, asked = everything(snapshot)
+    found = by_pair(miner.open_partition(documents)(replace(asked, depths=np.full(12, 150))))
+    query, doc = np.divmod(np.random.default_rng(0).permutation(12 * 150), 150)
+    expected = [found.get(pair, 0.0) for pair in zip(query.tolist(), doc.tolist(), strict=True)]
+    score, sizes = find_miner("bm25")._score, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find_miner("bm25"), "_score", lambda *given: sizes.append(len(given[-1])) or score(*given))
+        for memory, portions in ((1, 12 * 150), (4000, None), (1 << 24, 3)):
+            sizes.clear()
+            assert miner.score_pairs(asked, documents, query, doc, memory=memory).tolist() == expected
+            assert sum(sizes) == 12 * 150
+            assert len(sizes) == (portions or len(sizes))
+            assert 3 <= len(sizes)
+
+
+words = st.lists(st.sampled_from("alpha beta gamma delta eta theta".split()), max_size=6).map(" ".join)
+
+
+@settings(max_examples=40)
+@given(st.lists(words, max_size=20), st.lists(words, min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 6))
+def test_partitions_change_neither_scores_nor_ids(memory_snapshot, tmp_path_factory, texts, asked, partitions, depth):
+    store = Store(tmp_path_factory.mktemp("store"))
+    documents = {f"d{n:02d}": text for n, text in enumerate(texts)}
+    queries = {f"q{n}": text for n, text in enumerate(asked)}
+    whole = memory_snapshot(documents, queries, [])
+    all_documents, block = everything(whole)
+    block = replace(block, depths=np.full(len(asked), depth))
+    miner, _ = opened(whole, store)
+    expected = miner.open_partition(all_documents)(block)
+
+    cut = memory_snapshot(documents, queries, [], partitions)
+    miner, _ = opened(cut, store)
+    parts = []
+    for name in cut.partitions():
+        ids = cut.documents(name)["doc_id"]
+        rows = np.flatnonzero(all_documents.doc_id.is_in(ids.to_list()).to_numpy())
+        part = Documents(ids, all_documents.text.gather(rows), rows, np.full(len(rows), FIRST))
+        hits = miner.open_partition(part)(block)
+        parts.append(replace(hits, doc=rows[hits.doc]))
+    assert by_row(top_hits(join_hits(parts), block.depths)) == by_row(expected)
+    assert by_row(miner.open_partition(all_documents)(block)) == by_row(expected)
+
+
+def by_row(hits):
+    return [hits.query.tolist(), hits.doc.tolist(), hits.score.tolist()]
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.lists(st.integers(-1, 4), min_size=1, max_size=3))
+def test_a_query_gets_the_best_of_what_it_may_know(memory_snapshot, tmp_path_factory, created, until):
+    texts = {f"d{n:02d}": "tin " * (n % 4) + "can" for n in range(len(created))}
+    snapshot = memory_snapshot(texts, {f"q{n}": "tin can" for n in range(len(until))}, [])
+    documents, block = everything(snapshot)
+    miner, _ = opened(snapshot, Store(tmp_path_factory.mktemp("store")))
+    everyone = miner.open_partition(documents)(block)
+    allowed = [
+        (query, doc, score) for query, doc, score in zip(*by_row(everyone), strict=True) if created[doc] <= until[query]
+    ]
+    expected = [row for query in range(len(until)) for row in [one for one in allowed if one[0] == query][:3]]
+    dated = replace(documents, created=np.array(created))
+    limited = replace(block, until=np.array(until), depths=np.full(len(until), 3))
+    hits = miner.open_partition(dated)(limited)
+    assert list(zip(*by_row(hits), strict=True)) == expected
+
+
+def test_a_term_that_came_after_the_pin_is_found_and_weighs_as_in_no_document(memory_snapshot, store):
+    pinned = Bm25Config(pin="2024")
+    opened(memory_snapshot({"d0": "tin can", "d1": "tin mug"}, QUERIES, []), store, pinned)
+    grown = memory_snapshot({"d0": "tin can", "d1": "tin mug", "d2": "tin kettle"}, {"q": "kettle"}, [], 2)
+    miner, _ = opened(grown, store, pinned)
+    documents, queries = everything(grown)
+    # Two documents of two tokens were counted; the new one has two tokens as well.
+    expected = round(math.log(1 + (2 - 0 + 0.5) / (0 + 0.5)) / (1 + 0.9), 6)
+    assert by_pair(miner.open_partition(documents)(queries)) == {(0, 2): expected}
+    assert miner.score_pairs(queries, documents, np.array([0, 0]), np.array([0, 2])).tolist() == [0.0, expected]
+
+
+def test_the_terms_of_a_block_are_counted_once_for_all_partitions(snapshot, store, monkeypatch):
+    miner, _ = opened(snapshot, store)
+    documents, queries = everything(snapshot)
+    count, asked = find_miner("bm25").count_texts, []
+    monkeypatch.setattr(find_miner("bm25"), "count_texts", lambda *given: asked.append(1) or count(*given))
+    for _ in range(3):
+        miner.open_partition(documents)(queries)
+    miner.score_pairs(queries, documents, np.array([0]), np.array([0]))
+    assert len(asked) == 1
 
 
 def test_statistics_do_not_depend_on_partitions_and_are_stored_once(memory_snapshot, store, tmp_path):
@@ -136,8 +232,8 @@ def test_statistics_do_not_depend_on_partitions_and_are_stored_once(memory_snaps
         for partitions in (1, 3)
     ]
     assert refs[0].content == refs[1].content
-    files = [store.manifest("statistics", ref.fingerprint).files for ref in refs]
-    assert files[0] == files[1]
+    sums = [store.folder("statistics", ref.fingerprint) / "terms.parquet" for ref in refs]
+    assert sums[0].read_bytes() == sums[1].read_bytes()
     other = prepare_statistics(Bm25Config(k1=1.2), memory_snapshot(TEXTS, QUERIES, LABELS), store)
     assert other.content != refs[0].content
     calls = []
@@ -152,7 +248,7 @@ def test_a_corpus_without_a_term_gives_nothing(memory_snapshot, store):
     snapshot = memory_snapshot({"d0": "", "d1": "the"}, QUERIES, LABELS)
     documents, queries = everything(snapshot)
     miner, statistics = opened(snapshot, store)
-    assert statistics.vocabulary == {}
+    assert statistics.terms.is_empty()
     assert len(miner.open_partition(documents)(queries)) == 0
     assert miner.score_pairs(queries, documents, np.array([0]), np.array([1])).tolist() == [0.0]
 
