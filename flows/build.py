@@ -83,8 +83,9 @@ def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Mini
 
 
 def _prepared(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
-    key = building.encoder_of(config, snapshot)
-    return through_cache(prepare, is_stored(store, EncoderRef, key))(config.encoder, snapshot, fingerprint=key)
+    key = building.encoder_of(config, snapshot, store)
+    there = is_stored(store, EncoderRef, key)
+    return through_cache(prepare, there)(config.encoder, snapshot, config.name, fingerprint=key)
 
 
 def _embedded(

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from negset.encoders.encoder import encoder_fingerprint
+from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest, fingerprint, identity
 from negset.mining import budget, ledger, recipe, selection, selection_inputs
@@ -205,9 +205,9 @@ def _miner_identity(config: BuildConfig, miner: str, refs: MiningRefs) -> dict[s
     return {"version": find_miner(miner).VERSION, **plain, **content}
 
 
-def encoder_of(config: BuildConfig, snapshot: SnapshotRef) -> str:
+def encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
     """Name the encoder that `config` prepares for the snapshot."""
-    return encoder_fingerprint(config.encoder, snapshot.content)
+    return encoder_fingerprint(config.encoder, fitted_content(config.encoder, snapshot.content, store, config.name))
 
 
 def require_current(store: Store, snapshot_content: str) -> SnapshotRef:

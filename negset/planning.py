@@ -9,6 +9,7 @@ from negset.encoders.encoder import Role
 from negset.mining.budget import Budget
 from negset.mining.cells import missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
+from negset.mining.explaining import explain_cells
 from negset.mining.miner import MiningInputs
 from negset.mining.selection_inputs import needs_near_groups
 from negset.mining.statistics import find_statistics, missing_counts, pinned_origin
@@ -43,6 +44,8 @@ class PlannedRoom:
     name: str
     state: State
     detail: str = ""
+    reasons: tuple[str, ...] = ()
+    """Why cells would run, and how, a line each."""
 
 
 def plan_build(config: BuildConfig, store: Store) -> list[PlannedRoom]:
@@ -72,7 +75,7 @@ def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
 def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Iterator[PlannedRoom]:
     refs, incomplete = MiningRefs(snapshot=snapshot), False
     if "dense" in config.mine.miners:
-        encoder = store.ref(EncoderRef, building.encoder_of(config, snapshot))
+        encoder = store.ref(EncoderRef, building.encoder_of(config, snapshot, store))
         yield _room("encoder", encoder)
         vectors: list[VectorsRef | None] = []
         for role in ROLES:
@@ -113,10 +116,11 @@ def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, inc
             continue
         inputs = building.open_inputs(config, refs, store, with_vectors=False)
         planned = plan_cells(inputs, miner)
-        missing = len(missing_cells(planned, store))
+        missing = missing_cells(planned, store)
         found = store.ref(CellsRef, building.cells_key(config, refs, miner, store))
-        detail = f"{missing} of {len(planned)} cells"
-        yield PlannedRoom(f"mine {miner}", "cached" if found and not missing else "runs", detail)
+        detail = f"{len(missing)} of {len(planned)} cells"
+        reasons = tuple(explain_cells(inputs, miner, missing, store))
+        yield PlannedRoom(f"mine {miner}", "cached" if found and not missing else "runs", detail, reasons)
         if found and not missing:
             cells[miner] = found
     duplicates = None

@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 
 TORCH_PAYS: Final = 2e12
 """Operations of a search from which on importing torch, which takes seconds, is worth its faster products."""
+TORCH_HELPS: Final = 1e11
+"""The same where torch is imported already: below, what it takes to prepare is more than it saves."""
 BFLOAT16_PAYS: Final = 1.5
 """How many times faster than float32 a bfloat16 product must be to be chosen, since it leaves longer lists."""
 
@@ -153,8 +155,8 @@ def places_at_least(scores_QT: Scores, needed_Q: Scores, mask: Mask) -> Rows:
 
 def find_product(precision: Precision, operations: float) -> Product:
     """Choose a product for a search of this many `operations`; `auto` times what this processor does faster."""
-    there = "torch" in sys.modules or operations >= TORCH_PAYS
-    large = there and importlib.util.find_spec("torch") is not None
+    pays = operations >= (TORCH_HELPS if "torch" in sys.modules else TORCH_PAYS)
+    large = pays and importlib.util.find_spec("torch") is not None
     if precision == "bfloat16" or (precision == "auto" and large and _bfloat16_pays()):
         return _torch_product("BFLOAT16")
     return _torch_product("FLOAT32") if large else NUMPY

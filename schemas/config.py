@@ -131,6 +131,9 @@ class EncoderConfig(Section):
     backend: Literal["lsa", "hashing", "sentence-transformers", "precomputed", "api"] = "lsa"
     dimensions: int = Field(256, ge=2)
     """Width of the vectors of `lsa` and `hashing`; the other backends know their own."""
+    pin: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")] = ""
+    """Label under which `lsa` stays as it was first fitted, so that a new document is embedded alone and mined alone;
+    empty to fit it on the corpus of every build."""
     model: str = ""
     """Name or folder of a model; of an API, its model name."""
     revision: str = ""

@@ -15,11 +15,11 @@ from tasks.progress import shown_progress
 
 
 @room("encoder")
-def prepare(encoder: EncoderConfig, snapshot: SnapshotRef, *, fingerprint: str) -> EncoderRef:
-    """Fit or check the encoder that is named by `fingerprint`."""
+def prepare(encoder: EncoderConfig, snapshot: SnapshotRef, dataset: str = "", *, fingerprint: str) -> EncoderRef:
+    """Fit or check the encoder that is named by `fingerprint`, for `dataset`."""
     store = Place().open_store()
     with shown_progress("encoder") as progress:
-        return prepare_encoder(encoder, open_snapshot(store, snapshot), store, progress)
+        return prepare_encoder(encoder, open_snapshot(store, snapshot), store, progress, dataset)
 
 
 @room("embed")

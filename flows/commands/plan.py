@@ -14,6 +14,8 @@ def run(options: argparse.Namespace) -> int:
     config, store = load_build_config(Path(options.config), options.overrides), Place().open_store()
     for room in plan_build(config, store):
         print(f"{room.name:<15} {room.state:<8} {room.detail}".rstrip())
+        for reason in room.reasons:
+            print(f"{'':<24} {reason}")
     print(f"{'memory':<15} {_memory_line(plan_memory(config, store))}")
     return 0
 

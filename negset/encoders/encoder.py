@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from negset.errors import ArtifactError
+from negset.errors import ArtifactError, ConfigError
 from negset.fingerprint import fingerprint
+from negset.pins import read_pin, set_pin
 from negset.progress import Progress, no_progress
 from negset.store import Store
 from schemas.config import EncoderConfig
@@ -89,21 +90,49 @@ def encoder_fingerprint(config: EncoderConfig, snapshot_content: str) -> str:
     return fingerprint("encoder", config.backend, _identify(config, snapshot_content))
 
 
+def fitted_content(config: EncoderConfig, snapshot_content: str, store: Store, dataset: str) -> str:
+    """Give the content of the snapshot that the encoder is fitted on: under a label, the one of its first build."""
+    return read_pin(config, store, dataset) or snapshot_content
+
+
 def _identify(config: EncoderConfig, snapshot_content: str) -> dict[str, object]:
     stored = {"storage": config.storage} if config.storage != "float32" else {}
     return {**load_backend(config).identify(config, snapshot_content), **stored}
 
 
 def prepare_encoder(
-    config: EncoderConfig, snapshot: FittingCorpus, store: Store, progress: Progress = no_progress
+    config: EncoderConfig,
+    snapshot: FittingCorpus,
+    store: Store,
+    progress: Progress = no_progress,
+    dataset: str = "",
 ) -> EncoderRef:
-    """Fit or check the encoder that `config` describes and commit it to `store`, unless it is there."""
-    backend = load_backend(config)
-    identity = _identify(config, snapshot.content)
+    """Fit or check the encoder that `config` describes and commit it to `store`, unless it is there.
+
+    Under a label (`config.pin`) it is the one that was first fitted for `dataset`. Raises ArtifactError where that is
+    gone, since another would move every vector without a word.
+    """
+    if config.pin and config.backend != "lsa":
+        message = f"encoder.pin is for the backend 'lsa'; {config.backend!r} is not fitted on a corpus, leave it out"
+        raise ConfigError(message)
+    fitted = fitted_content(config, snapshot.content, store, dataset)
+    known = store.ref(EncoderRef, encoder_fingerprint(config, fitted))
+    if known is None and fitted != snapshot.content:
+        message = (
+            f"the encoder pinned as {config.pin!r} for {dataset!r} is not in {store.root}: restore it, "
+            "or give another label in encoder.pin to fit anew"
+        )
+        raise ArtifactError(message)
+    ref = known or _fit(config, snapshot, store, progress)
+    # Pinned once it is there: a build that dies while fitting pins nothing.
+    if config.pin and set_pin(config, store, dataset, fitted) != fitted:
+        return prepare_encoder(config, snapshot, store, progress, dataset)  # another build was first
+    return ref
+
+
+def _fit(config: EncoderConfig, snapshot: FittingCorpus, store: Store, progress: Progress) -> EncoderRef:
+    backend, identity = load_backend(config), _identify(config, snapshot.content)
     key = fingerprint("encoder", config.backend, identity)
-    known = store.ref(EncoderRef, key)
-    if known is not None:
-        return known
     with store.staging() as staged:
         rows = backend.prepare(config, snapshot, staged, progress)
         facts: dict[str, object] = {"backend": config.backend, "snapshot": snapshot.content, "identity": identity}

@@ -66,14 +66,14 @@ def read_plane(store: Store, key: str) -> Plane | None:
     return Plane(str(facts["identity"]), dict(facts["contents"]), blocks, cells)
 
 
-def earlier_planes(store: Store, dataset: str, miner: str, identity: str) -> list[Plane]:
-    """Give the planes of `dataset` that `miner` filled before under the same `identity`, the latest first."""
+def earlier_planes(store: Store, dataset: str, miner: str, identity: str = "") -> list[Plane]:
+    """Give the planes of `dataset` that `miner` filled before, the latest first; under the same `identity`, if given."""
     try:
-        keys = json.loads((_place(store, dataset, miner)).read_bytes())
+        keys = json.loads(_place(store, dataset, miner).read_bytes())
     except (OSError, ValueError):
         return []
     planes = [read_plane(store, str(key)) for key in keys]
-    return [plane for plane in planes if plane is not None and plane.identity == identity]
+    return [plane for plane in planes if plane is not None and identity in ("", plane.identity)]
 
 
 def remember_plane(store: Store, dataset: str, miner: str, key: str) -> None:

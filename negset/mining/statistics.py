@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from negset.errors import ArtifactError
 from negset.fingerprint import fingerprint, rows_digest
-from negset.mining.pins import read_pin, set_pin
 from negset.mining.term_counts import (
     TERMS,
     StoredCounts,
@@ -28,6 +27,7 @@ from negset.mining.term_counts import (
     prepare_counts,
     term_places,
 )
+from negset.pins import read_pin, set_pin
 from negset.progress import Progress, no_progress
 from negset.store import Store
 from negset.tables import read_table, write_table

@@ -42,3 +42,9 @@ def corpus() -> Corpus:
         for subject, words in enumerate(subjects)
     ]
     return make_corpus(texts)
+
+
+@pytest.fixture
+def grown(corpus: Corpus) -> Corpus:
+    """Give the corpus with one sentence more."""
+    return make_corpus([*corpus.documents().get_column("text").to_list(), "a comet crossed the kitchen"])

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.encoders.hashing import hash_texts
 from negset.encoders.lsa import BLOCK, LsaEncoder, LsaModel, load_lsa, save_lsa, sum_embeddings
-from negset.errors import ArtifactError
+from negset.errors import ArtifactError, ConfigError
 from schemas.config import EncoderConfig
 
 MODEL = LsaModel(tokens=["cat", "dog", "fish"], embeddings=np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32))
@@ -132,3 +133,22 @@ def test_the_fitted_bytes_depend_neither_on_threads_nor_hash_seed_nor_row_order(
     for name in names:
         files = [folder / name for folder in sorted(tmp_path.iterdir())]
         assert len({hashlib.sha256(file.read_bytes()).hexdigest() for file in files}) == 1, name
+
+
+def test_a_pinned_encoder_stays_as_it_was_fitted_until_another_label(store, corpus, grown):
+    config = EncoderConfig(dimensions=3, pin="2024")
+    first = prepare_encoder(config, corpus, store, dataset="news")
+    assert prepare_encoder(config, grown, store, dataset="news") == first
+    assert prepare_encoder(config, grown, store, dataset="other") != first
+    assert prepare_encoder(EncoderConfig(dimensions=3), grown, store, dataset="news") != first
+    assert prepare_encoder(EncoderConfig(dimensions=3, pin="2025"), grown, store, dataset="news") != first
+    shutil.rmtree(store.folder("encoder", first.fingerprint))
+    assert prepare_encoder(config, corpus, store, dataset="news") == first  # its own corpus fits it again
+    shutil.rmtree(store.folder("encoder", first.fingerprint))
+    with pytest.raises(ArtifactError, match=r"pinned as '2024' for 'news' is not in .*another label in encoder\.pin"):
+        prepare_encoder(config, grown, store, dataset="news")
+
+
+def test_what_is_not_fitted_cannot_be_pinned(store, corpus):
+    with pytest.raises(ConfigError, match=r"encoder\.pin is for the backend 'lsa'; 'hashing' is not fitted"):
+        prepare_encoder(EncoderConfig(backend="hashing", pin="a"), corpus, store)

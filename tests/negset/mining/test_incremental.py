@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negset.mining.cell_files import CANDIDATES
-from negset.mining.cells import listed_cells, mine_cells, plan_cells
+from negset.mining.cells import listed_cells, mine_cells, missing_cells, plan_cells
+from negset.mining.explaining import explain_cells
 from negset.mining.miner import MiningInputs
 from negset.store import Store
 from schemas.config import MineConfig, RandomConfig
@@ -186,3 +187,24 @@ def test_what_is_damaged_costs_time_and_no_byte(world, store, damage, tmp_path):
     assert facts(store, patched)["scored"] == 7 * 901
     fresh = Store(tmp_path / "fresh")
     assert cell_bytes(store, patched) == cell_bytes(fresh, world.build(fresh))
+
+
+def test_the_plan_says_which_cells_run_and_why(world, store, memory_snapshot, memory_vectors):
+    from dataclasses import replace
+
+    def reasons(**changes):
+        inputs = replace(world.inputs(memory_snapshot, memory_vectors), **changes)
+        return explain_cells(inputs, "dense", missing_cells(plan_cells(inputs, "dense"), store), store)
+
+    assert reasons() == ["1 cells mined whole: not mined before"]
+    world.build(store)
+    assert reasons() == []
+    assert reasons(encoder_content="b") == ["1 cells mined whole: what scores depend on has changed"]
+    world.documents |= {"e": "word1", "d0007": "word2"}
+    del world.documents["d0009"]
+    assert reasons() == ["1 partition: patched, 2 documents came or changed, 2 left or changed"]
+    world.build(store)
+    world.queries |= {"new": "word1"}
+    assert reasons() == ["1 partition: patched, queries came or changed or ask for more; their documents are the same"]
+    world.documents |= {f"f{n}": "word1" for n in range(990)}
+    assert reasons() == ["1 partition: mined whole, more than half of its documents are new"]

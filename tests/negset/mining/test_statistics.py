@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from negset.errors import ArtifactError
 from negset.mining import statistics
-from negset.mining.pins import pin_path, read_pin
 from negset.mining.statistics import find_statistics, open_statistics, prepare_statistics, sum_terms
+from negset.pins import pin_path, read_pin
 from negset.tables import read_table
 from schemas.config import Bm25Config
 

@@ -1,4 +1,4 @@
-from negset.mining.pins import pin_path, read_pin, set_pin
+from negset.pins import pin_path, read_pin, set_pin
 from schemas.config import Bm25Config
 
 LABELLED = Bm25Config(pin="2024")
