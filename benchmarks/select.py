@@ -52,7 +52,7 @@ from schemas.config import BuildConfig, MineConfig, SourceConfig
 from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs
 
 WORDS, QUERY_WORDS, VOCABULARY = 40, 8, 20_000
-SPLIT_DEPTHS = 0.7  # share of the queries whose positive is among the candidates
+FOUND = 0.9  # share of the queries whose positive is among the candidates
 
 ValueT = TypeVar("ValueT")
 
@@ -259,7 +259,7 @@ def random_hits(snapshot: Snapshot, rows: NDArray[np.int64], depths: NDArray[np.
     doc_QK = chance.permuted(doc_QK, axis=1)
     positive_Q = _positives(snapshot)[rows]
     place_Q = chance.integers(0, 10, len(rows))
-    found_Q = (chance.random(len(rows)) < SPLIT_DEPTHS) & ~(doc_QK == positive_Q[:, None]).any(axis=1)
+    found_Q = (chance.random(len(rows)) < FOUND) & ~(doc_QK == positive_Q[:, None]).any(axis=1)
     doc_QK[np.flatnonzero(found_Q), place_Q[found_Q]] = positive_Q[found_Q]
     score_QK = np.round(-np.sort(-chance.beta(20, 20, doc_QK.shape), axis=1), 6)
     order = np.lexsort((doc_QK.ravel(), -score_QK.ravel(), np.repeat(np.arange(len(rows)), depth)))
