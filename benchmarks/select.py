@@ -4,11 +4,12 @@
     python -m benchmarks.select --memory [--queries 200000]
 
 Texts of about forty words, vectors of 384 dimensions and a ledger of `depth` candidates for each query are
-generated; nothing is mined. Each repetition times one exact search (float32, `negset.search.search_exact`) and then
-each step after it: merge, select (recipe perc-pos), write, assemble, validate, publish. Importing Great
-Expectations takes the same time whatever the size: it is stated apart. With `--memory` nothing is searched, and
-the last line says how far the peak of a child process rose over the same work on a tenth of the queries. The last
-line is one JSON object.
+generated. A repetition times one exact search (float32, `negset.search.search_exact`), then the three rooms that
+follow it, as a build runs them: select (merge, recipe perc-pos, tables), validate and publish. `after_search` is
+their sum. Then the parts of the room select are timed apart: there they overlap. Importing Great Expectations
+takes the same time whatever the size: it is stated apart. With `--memory` nothing is searched: a child process
+runs the rooms for a quarter of the queries and for all of them, and the peaks are compared. The last line is one
+JSON object.
 """
 
 import argparse
@@ -16,16 +17,16 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -33,12 +34,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from negset import building
+from negset.encoders.encoder import Role
 from negset.mining.cells import FILE, cell_frame, mine_cells, open_documents, plan_cells, query_blocks
 from negset.mining.duplicates import find_duplicates, open_duplicates
 from negset.mining.ledger import candidate_blocks
 from negset.mining.miner import MiningInputs
 from negset.mining.positives import doc_ids
-from negset.mining.selection import select_blocks
+from negset.mining.selection import Selection, select_blocks
 from negset.mining.selection_files import write_selection
 from negset.mining.selection_inputs import open_selection_inputs
 from negset.publishing.assembly import assemble_set
@@ -49,12 +51,10 @@ from negset.store import Store
 from negset.tables import write_table
 from negset.vectors import embed_texts, vectors_fingerprint
 from schemas.config import BuildConfig, MineConfig, SourceConfig
-from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs
+from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs, SelectionRef
 
 WORDS, QUERY_WORDS, VOCABULARY = 40, 8, 20_000
 FOUND = 0.9  # share of the queries whose positive is among the candidates
-
-ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ class Made:
 
 
 class RandomEncoder:
-    """Give each text a random unit vector, drawn from the number in its id."""
+    """Give each text a random unit vector, drawn from the number in the first id of its batch."""
 
     fingerprint = "0" * 64
 
     def __init__(self, dimensions: int) -> None:
         self.dimensions = dimensions
 
-    def encode(self, texts: object, ids: list[str], role: str) -> NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], ids: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Draw a vector for each of `ids`."""
-        chance = np.random.default_rng([len(ids), int(ids[0][1:]), role == "query"])
+        chance = np.random.default_rng([int(ids[0][1:]), role == "query"])
         vectors_ND = chance.standard_normal((len(ids), self.dimensions), dtype=np.float32)
         return np.asarray(vectors_ND / np.linalg.norm(vectors_ND, axis=1, keepdims=True), dtype=np.float32)
 
@@ -96,7 +96,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
     parser.add_argument("--memory", action="store_true", help="the peak of a child process in place of times")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("make", "run"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--queries", type=int)
     parser.add_argument("--documents", type=int)
     parser.add_argument("--dimensions", type=int, default=384)
@@ -108,8 +109,7 @@ def main() -> None:
     documents = options.documents or (20_000 if options.quick else 200_000)
     sizes = Sizes(queries, documents, options.dimensions, options.depth)
     if options.child:
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure_peak(sizes, Path(folder))))
+        print(json.dumps(run_child(options.child, sizes, Path(options.folder))))
     elif options.memory:
         print(json.dumps(measure_memory(sizes)))
     else:
@@ -118,75 +118,88 @@ def main() -> None:
 
 
 def measure_times(sizes: Sizes, folder: Path, repetitions: int, threads: int) -> dict[str, object]:
-    """Time the search and each step after it, `repetitions` times in turn, and give medians and ratios."""
+    """Time the search and what follows it, `repetitions` times in turn, and give medians and ratios."""
     made = make_ledger(sizes, folder)
     start = time.perf_counter()
     importlib.import_module("tasks.gates")
     imports = time.perf_counter() - start
-    rows = []
+    rooms, parts = [], []
     for repetition in range(repetitions):
-        rows.append({"search": time_search(sizes), **time_steps(made, folder / str(repetition))})
-        print(json.dumps({name: round(value, 3) for name, value in rows[-1].items()}), flush=True)
-    after = [sum(value for name, value in row.items() if name != "search") for row in rows]
-    candidates = sizes.queries * sizes.depth
-    seconds = {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
+        rooms.append({"search": time_search(sizes), **time_rooms(made, folder / f"rooms{repetition}")})
+        parts.append(time_parts(made, folder / f"parts{repetition}"))
+        print(json.dumps({**rooms[-1], **parts[-1]}), flush=True)
+    after = [sum(row.values()) - row["search"] for row in rooms]
+    shares = [spent / row["search"] for spent, row in zip(after, rooms, strict=True)]
+    seconds, candidates = {**_medians(rooms), **_medians(parts)}, sizes.queries * sizes.depth
     return {
-        **{"queries": sizes.queries, "documents": sizes.documents, "dimensions": sizes.dimensions},
-        **{"depth": sizes.depth, "threads": threads, "repetitions": repetitions, "cpus": os.cpu_count()},
+        **asdict(sizes),
+        **{"threads": threads, "repetitions": repetitions, "cpus": os.cpu_count()},
         "import_of_great_expectations_s": round(imports, 2),
         "seconds": {**seconds, "after_search": round(statistics.median(after), 3)},
-        "candidates_per_second": {
-            name: round(candidates / value) for name, value in seconds.items() if name != "search"
-        },
+        "candidates_per_second": {name: round(candidates / value) for name, value in seconds.items()},
         "share_of_search": {
-            **{name: round(value / seconds["search"], 4) for name, value in seconds.items() if name != "search"},
-            "after_search": round(statistics.median(sum_ / row["search"] for sum_, row in zip(after, rows)), 4),
+            **{name: round(value / seconds["search"], 3) for name, value in seconds.items()},
+            "after_search": round(statistics.median(shares), 3),
         },
     }
 
 
+def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
+
+
 def time_search(sizes: Sizes) -> float:
     """Search once for the generated queries, exactly, and give the seconds."""
-    queries_QD, documents_ND = (
-        RandomEncoder(sizes.dimensions).encode((), [f"x{seed}"] * count, "query")
-        for seed, count in ((1, sizes.queries), (2, sizes.documents))
-    )
-    start = time.perf_counter()
-    search_exact(queries_QD, documents_ND, np.full(sizes.queries, sizes.depth))
-    return time.perf_counter() - start
+    encoder = RandomEncoder(sizes.dimensions)
+    queries_QD = encoder.encode([], [f"x{number}" for number in range(sizes.queries)], "query")
+    documents_ND = encoder.encode([], [f"x{number}" for number in range(sizes.documents)], "document")
+    return _seconds(lambda: search_exact(queries_QD, documents_ND, np.full(sizes.queries, sizes.depth)))
 
 
-def time_steps(made: Made, folder: Path) -> dict[str, float]:
-    """Do what a build does after its search, a step at a time, and give the seconds of each."""
-    folder.mkdir()
+def time_rooms(made: Made, folder: Path) -> dict[str, float]:
+    """Do what a build does after its search, a room at a time, and give the seconds of each."""
     gates = importlib.import_module("tasks.gates")
-    staged, report = folder / "staged", folder / "report"
-    report.mkdir()
-    seconds: dict[str, float] = {}
-
-    def timed(step: str, work: Callable[[], ValueT]) -> ValueT:
-        start = time.perf_counter()
-        value = work()
-        seconds[step] = time.perf_counter() - start
-        return value
-
-    bound = building.bind(made.config)
-    inputs = building.open_inputs(made.config, made.refs.mining, made.store)
-    blocks = timed("merge", lambda: list(candidate_blocks(inputs, made.refs.cells, made.store, bound.by)))
-    chosen = timed("select", lambda: list(select_blocks(blocks, _known(made, inputs), bound)))
-    timed("write", lambda: write_selection(chosen, staged))
-    counts = timed("assemble", lambda: assemble_set(staged, inputs.snapshot, staged))
-    promises = building.expectations(made.config)
-    timed("validate", lambda: gates.check_set(staged, staged, inputs.snapshot, promises, report))
+    report = folder / "report"
+    report.mkdir(parents=True)
     facts = building.describe(made.config, made.refs, made.store)
-    draft = Draft(staged, report, facts, counts, staged, inputs.snapshot)
-    timed("publish", lambda: publish_set(draft, folder / "sets", by="benchmark", at=datetime.now(UTC)))
+    promises = building.expectations(made.config)
+    snapshot = building.open_snapshot(made.store, made.refs.mining.snapshot)
+    key = building.selection_key(made.config, made.refs)
+    discarded = made.store.folder(SelectionRef.kind, key)
+    shutil.rmtree(discarded, ignore_errors=True)
+    select = _seconds(lambda: building.select(made.config, made.refs, made.store))
+    selected = SelectionRef(fingerprint=key, content=key, rows=0)
+    staged, counts = made.store.open(selected.kind, key), building.selection_counts(made.store, selected)
+    draft = Draft(staged, report, facts, counts, staged, snapshot)
+    return {
+        "select_room": select,
+        "validate_room": _seconds(lambda: gates.check_set(staged, staged, snapshot, promises, report)),
+        "publish_room": _seconds(
+            lambda: publish_set(draft, folder / "sets", by="benchmark", at=datetime.now(UTC)),
+        ),
+    }
+
+
+def time_parts(made: Made, folder: Path) -> dict[str, float]:
+    """Do what the room select does, a part at a time, and give the seconds of each."""
+    bound, seconds = building.bind(made.config), {}
+    inputs = building.open_inputs(made.config, made.refs.mining, made.store)
+    blocks: list[pl.DataFrame] = []
+    chosen: list[Selection] = []
+    seconds["merge"] = _seconds(lambda: blocks.extend(candidate_blocks(inputs, made.refs.cells, made.store, bound.by)))
+    groups = open_duplicates(made.store, made.refs.duplicates) if made.refs.duplicates else None
+    seconds["rules"] = _seconds(
+        lambda: chosen.extend(select_blocks(blocks, open_selection_inputs(inputs.snapshot, bound, groups), bound))
+    )
+    seconds["tables"] = _seconds(lambda: write_selection(chosen, folder))
+    seconds["assemble"] = _seconds(lambda: assemble_set(folder, inputs.snapshot, folder))
     return seconds
 
 
-def _known(made: Made, inputs: MiningInputs) -> object:
-    groups = open_duplicates(made.store, made.refs.duplicates) if made.refs.duplicates else None
-    return open_selection_inputs(inputs.snapshot, building.bind(made.config), groups)
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return round(time.perf_counter() - start, 3)
 
 
 def make_ledger(sizes: Sizes, folder: Path) -> Made:
@@ -203,7 +216,8 @@ def make_ledger(sizes: Sizes, folder: Path) -> Made:
     encoder = RandomEncoder(sizes.dimensions)
     prepared = EncoderRef(fingerprint=encoder.fingerprint, content=encoder.fingerprint, rows=0)
     vectors = {}
-    for role in ("query", "document"):
+    roles: tuple[Role, Role] = ("query", "document")
+    for role in roles:
         ids, texts = building.role_texts(snapshot, role)
         key = vectors_fingerprint(prepared, snapshot.content, role)
         vectors[f"{role}_vectors"] = embed_texts(encoder, ids, texts, role, store, config.encoder.shard_size, key)
@@ -272,24 +286,47 @@ def _positives(snapshot: Snapshot) -> NDArray[np.int64]:
 
 
 def measure_memory(sizes: Sizes) -> dict[str, object]:
-    """Run the steps in a child process each for a tenth of the queries and for all, and give both peaks."""
-    few = Sizes(sizes.queries // 10, sizes.documents, sizes.dimensions, sizes.depth)
-    peaks = {size.queries: _child_peak(size) for size in (few, sizes)}
-    return {"depth": sizes.depth, "documents": sizes.documents, "peaks_mb_by_queries": peaks}
+    """Run the rooms for a quarter of the queries and for all, each in a process of its own, and give the peaks."""
+    few = replace(sizes, queries=sizes.queries // 4)
+    return {**asdict(sizes), "peak_mb": {str(size.queries): _child_peaks(size) for size in (few, sizes)}}
 
 
-def _child_peak(sizes: Sizes) -> dict[str, float]:
-    given = ("queries", "documents", "dimensions", "depth")
-    arguments = [part for name in given for part in (f"--{name}", str(getattr(sizes, name)))]
-    command = [sys.executable, "-m", "benchmarks.select", "--child", *arguments]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _child_peaks(sizes: Sizes) -> dict[str, float]:
+    """Make a ledger in one child, so that making it leaves no trace, and run the rooms in another."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = [part for name, value in asdict(sizes).items() for part in (f"--{name}", str(value))]
+        for step in ("make", "run"):
+            command = [sys.executable, "-m", "benchmarks.select", "--child", step, "--folder", folder, *given]
+            printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     peaks: dict[str, float] = json.loads(printed.splitlines()[-1])
     return peaks
 
 
-def measure_peak(sizes: Sizes, folder: Path) -> dict[str, float]:
-    """Give the peak of each step in megabytes, each in a fork of this process."""
-    raise NotImplementedError
+def run_child(step: str, sizes: Sizes, folder: Path) -> dict[str, float]:
+    """Make the ledger in `folder`, or run the rooms on it; give this process's peak in megabytes as it grew."""
+    kept = folder / "made.json"
+    if step == "make":
+        made = make_ledger(sizes, folder)
+        kept.write_text(json.dumps([made.config.model_dump(), made.refs.model_dump()]))
+        return {}
+    config, refs = json.loads(kept.read_bytes())
+    made = Made(BuildConfig.model_validate(config), LedgerRefs.model_validate(refs), Store(folder / "store"))
+    importlib.import_module("tasks.gates")
+    before = _peak()
+    inputs = building.open_inputs(made.config, made.refs.mining, made.store)
+    bound = building.bind(made.config)
+    peaks = {"imports": before}
+    groups = open_duplicates(made.store, made.refs.duplicates) if made.refs.duplicates else None
+    known = open_selection_inputs(inputs.snapshot, bound, groups)
+    blocks = candidate_blocks(inputs, made.refs.cells, made.store, bound.by)
+    write_selection(select_blocks(blocks, known, bound), folder / "staged")
+    peaks["merge_select_write"] = _peak()
+    time_rooms(made, folder / "rooms")
+    return {**peaks, "all_rooms": _peak()}
+
+
+def _peak() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0)
 
 
 if __name__ == "__main__":
