@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from negset import tables
 from negset.errors import ArtifactError, ContractError, MissingColumnsError
 from negset.tables import read_table, write_table
 from schemas.frames import CANDIDATES, KEYS, REGISTERED
@@ -74,3 +75,20 @@ def test_a_damaged_page_is_an_artifact_error_with_the_path(tmp_path):
 @pytest.mark.parametrize("table", sorted(REGISTERED))
 def test_every_table_has_a_key_of_its_own_columns(table):
     assert set(KEYS[table]) <= set(REGISTERED[table].names)
+
+
+@settings(max_examples=10, deadline=None)
+@given(rows=st.integers(1, 25))
+def test_a_file_written_a_group_at_a_time_is_the_file_written_at_once(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("groups")
+    kind = pl.Enum(["dense", "bm25"])
+    cells = [(f"q{place:02}", "d", ("dense", "bm25")[place % 2], 1, place / 7) for place in range(rows)]
+    frame = _cells(cells).with_columns(pl.col("miner").cast(kind))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "ROW_GROUP", 10)
+        write_table(frame, "cell", folder / "a.parquet")
+        with tables.open_table("cell", folder / "b.parquet") as file:
+            for part in frame.iter_slices(10):
+                tables.write_group(file, part, "cell")
+    assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+    assert pq.read_metadata(folder / "a.parquet").num_row_groups == -(-rows // 10)

@@ -109,6 +109,9 @@ def test_the_positive_score_is_the_lowest_of_the_labelled_positives_retrieved_or
     labels = [("q0", "d00", 1), ("q0", "d13", 1), ("q1", "d01", 1)]
     snapshot, vectors = memory_snapshot(DOCUMENTS, QUERIES, labels), memory_vectors()
     frame = candidates(store, snapshot, vectors, miners=("dense", "bm25"), depth=1)
+    alone = candidates(store, snapshot, vectors, miners=("dense",), depth=1)  # scores only what it missed itself
+    dense = ("query", "doc", "score_dense", "positive_score_dense")
+    assert_frame_equal(alone.select(dense), frame.drop_nulls("rank_dense").select(dense))
     # A deep list holds the scores of all documents, the positives among them.
     deep = candidates(store, snapshot, vectors, miners=("dense", "bm25"), depth=100)
     assert frame.filter((pl.col("query") == 0) & (pl.col("doc") == 13)).is_empty()  # not retrieved
