@@ -6,6 +6,7 @@ commutative and idempotent: how corpus and queries were cut leaves no trace in a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +79,16 @@ def candidate_blocks(
     """
     with store.staging() as folder:
         ledger = open_ledger(inputs, cells, store, folder, by)
-        blocks = ledger.blocks[ledger.miners[0]]
-        for number in range(len(blocks)):
-            yield block_frame(ledger, number, store)
-            progress("merge candidates", number + 1, len(blocks))
+        count = len(ledger.blocks[ledger.miners[0]])
+        # One block ahead: the next is merged while the caller selects from this one.
+        with ThreadPoolExecutor(1) as worker:
+            coming = [worker.submit(block_frame, ledger, number, store) for number in range(min(count, 1))]
+            for number in range(count):
+                frame = coming.pop().result()
+                if number + 1 < count:
+                    coming.append(worker.submit(block_frame, ledger, number + 1, store))
+                yield frame
+                progress("merge candidates", number + 1, count)
 
 
 def open_ledger(
