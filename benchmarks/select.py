@@ -35,11 +35,12 @@ from threadpoolctl import threadpool_limits
 
 from negset import building
 from negset.encoders.encoder import Role
-from negset.mining.cells import FILE, cell_frame, mine_cells, open_documents, plan_cells, query_blocks
+from negset.mining.cell_files import query_keys, write_cell
+from negset.mining.cells import mine_cells, plan_cells, query_blocks
 from negset.mining.duplicates import find_duplicates, open_duplicates
 from negset.mining.ledger import candidate_blocks
+from negset.mining.lists import fresh_lists
 from negset.mining.miner import MiningInputs
-from negset.mining.positives import doc_ids
 from negset.mining.selection import Selection, select_blocks
 from negset.mining.selection_files import write_selection
 from negset.mining.selection_inputs import open_selection_inputs
@@ -48,7 +49,6 @@ from negset.publishing.publish import Draft, publish_set
 from negset.search import Hits, search_exact
 from negset.snapshot import Snapshot, build_snapshot
 from negset.store import Store
-from negset.tables import write_table
 from negset.vectors import embed_texts, vectors_fingerprint
 from schemas.config import BuildConfig, MineConfig, SourceConfig
 from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs, SelectionRef
@@ -254,13 +254,14 @@ def _texts(key: str, ids: list[str], words_NW: NDArray[np.int64], words: pl.Seri
 
 def fill_cells(inputs: MiningInputs, store: Store) -> None:
     """Put random candidates with falling scores into every cell of the miner `dense`."""
-    blocks, ids = query_blocks(inputs, "dense"), doc_ids(inputs.snapshot)
+    blocks = query_blocks(inputs, "dense")
     for cell in plan_cells(inputs, "dense"):
-        queries, documents = blocks[cell.block], open_documents(inputs, cell.partition, ids)
-        hits = random_hits(inputs.snapshot, queries.rows, queries.depths, len(documents.rows))
+        queries = blocks[cell.block]
+        hits = random_hits(inputs.snapshot, queries.rows, queries.depths, inputs.snapshot.facts.documents)
         with store.staging() as staged:
-            write_table(cell_frame("dense", queries, documents, hits), "cell", staged / FILE, presorted=True)
-            store.commit(CellRef, cell.fingerprint, cell.fingerprint, len(hits), staged)
+            lists = fresh_lists(hits, queries.depths)
+            content, rows = write_cell(lists, queries.depths, query_keys(queries), staged)
+            store.commit(CellRef, cell.fingerprint, content, rows, staged)
 
 
 def random_hits(snapshot: Snapshot, rows: NDArray[np.int64], depths: NDArray[np.int64], documents: int) -> Hits:

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("build", "plan"):
         made[name].add_argument("config", metavar="CONFIG", help="build file (TOML)")
         _add_overrides(made[name])
+        _add_as_of(made[name])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -82,6 +83,17 @@ def _add_overrides(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         metavar="section.key=value",
         help="change one value; repeatable",
+    )
+
+
+def _add_as_of(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as-of",
+        action="append",
+        type="source.as_of={}".format,
+        dest="overrides",
+        metavar="DATE",
+        help="use what was known then, a date (its end) or a time in UTC: short for --set source.as_of=DATE",
     )
 
 

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from negset.encoders.encoder import encoder_fingerprint
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest, fingerprint, identity
@@ -16,6 +18,7 @@ from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
+from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits
@@ -24,7 +27,7 @@ from negset.store import Store
 from negset.text import document_texts
 from negset.vectors import open_vectors
 from schemas.config import BuildConfig
-from schemas.expectations import Expectation, set_expectations
+from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
 from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef
@@ -39,11 +42,11 @@ UNPUBLISHED: Final = "unpublished"
 
 
 def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
-    """Give ids and texts of the queries or documents of `snapshot`, sorted by id."""
+    """Give ids and texts of the queries of `snapshot`, or of its documents partition by partition, sorted by id."""
     if role == "query":
         queries = snapshot.queries()
         return queries["query_id"].to_list(), queries["text"].to_list()
-    documents = snapshot.documents()
+    documents = pl.concat([snapshot.documents(partition) for partition in snapshot.partitions()])
     return documents["doc_id"].to_list(), document_texts(documents).to_list()
 
 
@@ -59,6 +62,7 @@ def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vec
         snapshot=open_snapshot(store, refs.snapshot),
         config=config.mine,
         seed=config.seed,
+        dataset=config.name,
         encoder_content=refs.encoder.content if refs.encoder else "",
         query_vectors=open_vectors(store, queries) if queries and with_vectors else None,
         document_vectors=open_vectors(store, documents) if documents and with_vectors else None,
@@ -117,7 +121,9 @@ def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
 
 def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     """Give all that the set of `config` must satisfy, the thresholds of its recipe among it."""
-    return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)))
+    time = config.mine.time
+    limit = TimeLimit(grace=grace_of(time), undated=time.undated) if time.limit else None
+    return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
 def report_key(config: BuildConfig, selected: SelectionRef) -> str:
@@ -154,7 +160,7 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = opened.facts.model_dump(exclude={"partitions", "splits", "notes", "missing_documents", "missing_queries"})
+    facts = opened.facts.model_dump(exclude={"splits", "notes", "missing_documents", "missing_queries"})
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())

@@ -1,13 +1,13 @@
 """Bring what a reader gave into canonical form: unique ids, no empty document, judgements that resolve.
 
-Nothing disappears silently. For each table: rows read = rows kept + merged + set aside, and `SnapshotFacts` shows
-each of these.
+Nothing disappears silently. For each table: rows read = rows kept + merged + set aside + of another time, and
+`SnapshotFacts` shows each of these.
 """
 
 import hashlib
 import logging
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import polars as pl
@@ -65,7 +65,16 @@ class SnapshotFacts(BaseModel):
     """Queries of each split."""
     notes: dict[str, int]
     """What the format made the reader pass over."""
-    partitions: int
+    documents_later: int = 0
+    """Rows of documents, or of versions of them, from after `source.as_of`."""
+    documents_superseded: int = 0
+    """Rows of older versions of the corpus or of a document."""
+    documents_undated: int = 0
+    """Rows of documents without a date that `source.as_of` left out."""
+    queries_later: int = 0
+    qrels_later: int = 0
+    qrels_left_out: int = 0
+    """Judgements of a query or document that is of another time; none of them is missing or in quarantine."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def canonical_tables(tables: SourceTables, source: SourceConfig) -> Canonical:
     _check_limit(rows.judged, quarantine, tables.rows_read, source)
     _check_some(rows.kept_documents, rows.kept_queries)
     qrels = _highest(rows.judged.kept.join(rows.empty_documents, on="doc_id", how="anti"))
-    facts = _facts(tables, rows, qrels, quarantine, source.partitions)
+    facts = _facts(tables, rows, qrels, quarantine)
     documents, queries = _hashed_documents(rows.kept_documents), _hashed_queries(rows.kept_queries)
     return Canonical(documents, queries, qrels, quarantine, facts)
 
@@ -135,20 +144,18 @@ def _sorted(tables: SourceTables) -> _Sorted:
     return _Sorted(documents, nul_documents, queries, nul_queries, kept, empty, kept_queries, judged)
 
 
-def _facts(
-    tables: SourceTables, rows: _Sorted, qrels: pl.DataFrame, quarantine: pl.DataFrame, partitions: int
-) -> SnapshotFacts:
+def _facts(tables: SourceTables, rows: _Sorted, qrels: pl.DataFrame, quarantine: pl.DataFrame) -> SnapshotFacts:
     of_empty = rows.judged.kept.join(rows.empty_documents, on="doc_id", how="semi").height
     return SnapshotFacts(
         rows_read=tables.rows_read,
-        documents_read=tables.corpus.height,
+        documents_read=tables.corpus.height + tables.left_out.documents,
         documents=rows.kept_documents.height,
         documents_merged=rows.documents.height - rows.kept_documents.height - rows.empty_documents.height,
         documents_empty=rows.empty_documents.height,
-        queries_read=tables.queries.height,
+        queries_read=tables.queries.height + tables.left_out.queries_later,
         queries=rows.kept_queries.height,
         queries_merged=rows.queries.height - rows.kept_queries.height,
-        qrels_read=tables.qrels.height,
+        qrels_read=tables.qrels.height + tables.left_out.qrels,
         qrels=qrels.height,
         qrels_merged=rows.judged.kept.height - qrels.height - of_empty,
         qrels_conflicting=_conflicting(rows.judged.kept),
@@ -162,7 +169,7 @@ def _facts(
         colliding_ids=_colliding(rows.kept_documents, "doc_id") + _colliding(rows.kept_queries, "query_id"),
         splits=dict(sorted(rows.kept_queries.get_column("split").value_counts().iter_rows())),
         notes=dict(tables.notes),
-        partitions=partitions,
+        **asdict(tables.left_out),
     )
 
 
@@ -206,7 +213,8 @@ def _check_same(repeated: pl.DataFrame, key: str, texts: list[str]) -> None:
     more = f" ({ids - 1} more ids like it)" if ids > 1 else ""
     message = (
         f"{key} {first[key]!r} stands for two different texts: {first['file']}:{first['line']} and "
-        f"{other['file']}:{other['line']}{more}. Give each text its own id, or remove the wrong row"
+        f"{other['file']}:{other['line']}{more}. Give each text its own id, or remove the wrong row; "
+        f"if they are versions of one document, name the column of their time as source.columns.version_at"
     )
     raise InputError(message)
 
@@ -219,9 +227,10 @@ def _without_empty(documents: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
 
 
 def _highest(qrels: pl.DataFrame) -> pl.DataFrame:
-    """Keep one row of each query, document and split: the one of the highest relevance."""
+    """Keep one row of each query, document and split: the earliest of the highest relevance."""
     key = list(KEYS["qrels"])
-    return qrels.group_by(key).agg(pl.col("relevance").max()).select(QRELS.names).sort(key)
+    ordered = qrels.sort("relevance", "judged_at", descending=[True, False], nulls_last=[True, False])
+    return ordered.unique(key, keep="first", maintain_order=True).select(QRELS.names).sort(key)
 
 
 def _conflicting(qrels: pl.DataFrame) -> int:

@@ -1,15 +1,14 @@
 """Exact top-k by inner product, with one answer on every backend, tiling, thread count and device.
 
-A matrix product differs in its last bits with its shape, its threads and the device. So a backend only
-proposes: more than k documents are fetched, each pair is scored again in float64 in a fixed order and rounded
-to 6 digits, ties go to the smaller document row, and the list is cut to k. What the backend left out is
-bounded by the worst score it gave and the rounding error of a float32 product; queries for which that
-bound does not settle the k-th place are searched a second time, by a scan that misses nothing.
+A matrix product differs in its last bits with its shape, its threads and the device, and a cheap one in more than
+these. So a first pass only proposes: every document that its error bound cannot exclude is scored again in float64
+in a fixed order and rounded to 6 digits, ties go to the smaller document row, and the list is cut to k.
 """
 
 import importlib
 import importlib.util
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol, cast
@@ -17,26 +16,38 @@ from typing import Final, Literal, Protocol, cast
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
 
 from negset.errors import ContractError, listed
+from negset.products import NUMPY, Precision, error_bound, find_product, rounding, row_lengths
+from negset.products import Floats as Floats
+from negset.products import Matrix as Matrix
+from negset.products import Rows as Rows
+from negset.sieve import STEP, Documents, Found, VectorRows, load_documents, sieve
 
-Backend = Literal["auto", "faiss", "torch"]
-Matrix = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
+Backend = Literal["auto", "cpu", "faiss", "torch"]
 
 DIGITS: Final = 6
 """Digits of a canonical score: the jitter of a float32 product is below half a unit of the sixth."""
 HALF_STEP: Final = 0.5 * 10.0**-DIGITS
 
-_SLACK = 16  # fetched beyond k; measured: 12 settle all but a few queries of real collections
-_CLASS = 32  # depths are rounded up to multiples of this, so that few groups of queries arise
-_FAISS_QUERIES = 1024  # below that many queries faiss takes a path seven times slower than a matrix product
-_FETCHED = 1 << 23  # entries of one fetched matrix, about 130 MB with ids and both scores
-_PAIRS = 1024  # pairs rescored at once: their float64 rows stay in the cache
-_TILE = 4096  # documents of one tile of the scan
-_SCANNED = 256  # queries of one tile of the scan
-_NVIDIA = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
+_CLASS: Final = 32  # queries whose depths differ by less than this are searched together
+_SLACK: Final = 16  # fetched beyond k by faiss; measured: 12 settle all but a few queries of real collections
+_PROPOSED: Final = 1 << 22  # about as many pairs are proposed at once: 130 MB with rows, scores and their order
+_PAIRS: Final = 128  # pairs rescored at once: their float64 rows stay in the cache
+_SHARE: Final = 1 << 11  # pairs whose documents a thread reads at once
+_TILE: Final = 4096  # documents of one tile of the scan
+_SCANNED: Final = 256  # queries of one tile of the scan
+_FAISS_QUERIES: Final = 1024  # below that many queries faiss takes a path seven times slower than a matrix product
+_KEPT: Final = 1 << 30  # bytes of documents that stay loaded for the next queries, unless told otherwise
+_NVIDIA: Final = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
+
+
+class Sieve(Protocol):
+    """Give every document that can be among the `k` best of each query, as `negset.sieve.sieve` does."""
+
+    def __call__(self, queries_QD: Matrix, rows: VectorRows, k: int, limit_Q: Rows | None) -> Found:
+        """Search on a device."""
 
 
 class Fetch(Protocol):
@@ -61,58 +72,106 @@ class Hits:
         return len(self.query)
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """Documents that are ready to be searched any number of times."""
+
+    rows: VectorRows
+    backend: Literal["cpu", "faiss", "torch"]
+    loaded: Documents
+    order_N: Rows
+
+
 def search_exact(
     queries_QD: Matrix,
-    documents_ND: Matrix,
+    documents_ND: VectorRows,
     k_Q: NDArray[np.integer],
     backend: Backend = "auto",
     names: tuple[pl.Series, pl.Series] | None = None,
+    *,
+    limit_Q: Rows | None = None,
+    precision: Precision = "auto",
 ) -> Hits:
     """Give the `k_Q` best documents of each query by canonical inner product, ties to the smaller row.
 
-    `names` are the ids of queries and documents, for messages. Fewer than k documents give all of them.
-    Raises ContractError for vectors that are not finite, and for two widths.
+    With `limit_Q` a query sees only so many of the first documents. `names` are the ids of queries and documents,
+    for messages. Fewer than k documents give all of them. Raises ContractError for vectors that are not finite, and
+    for two widths.
     """
     query_names, doc_names = names or (None, None)
-    if queries_QD.shape[1] != documents_ND.shape[1]:
+    operations = 2.0 * len(queries_QD) * len(documents_ND) * queries_QD.shape[1]
+    corpus = open_corpus(documents_ND, operations, backend, doc_names, precision=precision)
+    return search_corpus(queries_QD, corpus, k_Q, query_names, limit_Q=limit_Q)
+
+
+def open_corpus(
+    documents_ND: VectorRows,
+    operations: float,
+    backend: Backend = "auto",
+    names: pl.Series | None = None,
+    *,
+    precision: Precision = "auto",
+    memory: int = _KEPT,
+    order_N: Rows | None = None,
+) -> Corpus:
+    """Load `documents_ND` for searches of `operations` in all; they stay loaded where they fit into `memory` bytes.
+
+    Hits name the documents by `order_N` (their row numbers, if not given), and ties go to the smaller of these.
+    Raises ContractError naming the documents whose vectors are not finite.
+    """
+    product = find_product(precision, operations)
+    keep = len(documents_ND) * documents_ND.shape[1] * product.item_bytes <= memory
+    loaded = load_documents(documents_ND, product, keep=keep)
+    _refuse_not_finite(loaded.length_N, "document", names)
+    order_N = np.arange(len(documents_ND)) if order_N is None else order_N
+    return Corpus(documents_ND, chosen_backend(backend), loaded, order_N)
+
+
+def search_corpus(
+    queries_QD: Matrix,
+    corpus: Corpus,
+    k_Q: NDArray[np.integer],
+    names: pl.Series | None = None,
+    *,
+    limit_Q: Rows | None = None,
+) -> Hits:
+    """Search an opened `corpus` as `search_exact` does."""
+    documents = len(corpus.rows)
+    if queries_QD.shape[1] != corpus.rows.shape[1]:
         message = (
-            f"query vectors have {queries_QD.shape[1]} dimensions, document vectors {documents_ND.shape[1]}: "
+            f"query vectors have {queries_QD.shape[1]} dimensions, document vectors {corpus.rows.shape[1]}: "
             "both must come from one encoder; embed them again"
         )
         raise ContractError(message)
-    norms_Q = checked_norms(queries_QD, "query", query_names)
-    norms_N = checked_norms(documents_ND, "document", doc_names)
-    if not len(norms_Q) or not len(norms_N):
+    _refuse_not_finite(row_lengths(queries_QD), "query", names)
+    if not len(queries_QD) or not documents:
         return no_hits()
-    queries_QD, documents_ND = _contiguous(queries_QD), _contiguous(documents_ND)
-    wanted_Q: Rows = np.minimum(np.asarray(k_Q, dtype=np.int64), len(norms_N))
-    error_Q = _rounding(queries_QD.shape[1]) * norms_Q * norms_N.max()
-    parts, unsettled = [], []
-    for rows, count in _groups(wanted_Q, len(norms_N)):
-        hits, open_rows = _search_group(queries_QD, documents_ND, rows, wanted_Q, count, error_Q, backend)
-        parts.append(hits)
-        unsettled.append(open_rows)
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *unsettled])
-    found = join_hits(parts)
-    if len(rows):
-        scanned = list(_scan(queries_QD, documents_ND, rows, wanted_Q, found))
-        return top_hits(join_hits([found, *scanned]), wanted_Q)
+    limit_Q = np.full(len(queries_QD), documents) if limit_Q is None else np.minimum(limit_Q, documents)
+    wanted_Q: Rows = np.minimum(np.asarray(k_Q, dtype=np.int64), limit_Q)
+    parts = [_search_group(queries_QD, corpus, rows, wanted_Q, limit_Q, count) for rows, count in _groups(wanted_Q)]
     if len(parts) == 1:
-        return found
+        return parts[0]
+    found = join_hits(parts)
     order = np.argsort(found.query, kind="stable")
     return Hits(found.query[order], found.doc[order], found.score[order])
 
 
-def pair_scores(queries_QD: Matrix, documents_ND: Matrix, query_P: Rows, doc_P: Rows) -> Floats:
+def pair_scores(queries_QD: Matrix, documents_ND: VectorRows, query_P: Rows, doc_P: Rows) -> Floats:
     """Score each pair of rows: the inner product in float64, rounded to 6 digits.
 
     Bit for bit the same whatever pairs stand beside it: the sum runs along one contiguous row at a time.
     """
     scores_P = np.empty(len(query_P), dtype=np.float64)
-    for start in range(0, len(query_P), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        left = queries_QD[query_P[part]].astype(np.float64)
-        scores_P[part] = np.einsum("ij,ij->i", left, documents_ND[doc_P[part]].astype(np.float64))
+
+    def score(start: int) -> None:
+        right_SD = documents_ND[doc_P[start : start + _SHARE]]
+        for first in range(0, len(right_SD), _PAIRS):
+            right = right_SD[first : first + _PAIRS].astype(np.float64)
+            part = slice(start + first, start + first + len(right))
+            scores_P[part] = np.einsum("ij,ij->i", queries_QD[query_P[part]].astype(np.float64), right)
+
+    with ThreadPoolExecutor(usable_threads()) as pool:
+        list(pool.map(score, range(0, len(query_P), _SHARE)))
     return canonical(scores_P)
 
 
@@ -160,138 +219,113 @@ def no_hits() -> Hits:
     return Hits(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64))
 
 
-def checked_norms(vectors_ND: Matrix, role: str, names: pl.Series | None = None) -> Floats:
-    """Give the length of each vector; raise ContractError naming the `role` and ids of those not finite."""
-    norms_N = np.empty(len(vectors_ND), dtype=np.float64)
-    for start in range(0, len(vectors_ND), _TILE):
-        block = np.asarray(vectors_ND[start : start + _TILE], dtype=np.float64)
-        norms_N[start : start + _TILE] = np.sqrt(np.einsum("ij,ij->i", block, block))
-    bad = np.flatnonzero(~np.isfinite(norms_N))
-    if len(bad):
-        ids = [f"row {row}" for row in bad.tolist()] if names is None else names.gather(bad).to_list()
-        message = f"{len(bad)} {role} vectors are not finite: {listed(ids)}. Check these texts and the encoder"
-        raise ContractError(message)
-    return norms_N
+def usable_threads() -> int:
+    """Count the threads that numpy's own library may use, which is what a user sets for all of them."""
+    return max((int(pool["num_threads"]) for pool in threadpool_info()), default=1)
 
 
-def chosen_backend(backend: Backend) -> Literal["faiss", "torch"]:
-    """Resolve `auto`: torch where it is installed and the machine has an NVIDIA driver, else faiss.
+def chosen_backend(backend: Backend) -> Literal["cpu", "faiss", "torch"]:
+    """Resolve `auto`: torch where it is installed and the machine has an NVIDIA driver, else the processor.
 
     Looks for the driver's files only, since importing torch to ask it takes seconds.
     """
     if backend != "auto":
         return backend
     driver = any(path.exists() for path in _NVIDIA)
-    return "torch" if driver and importlib.util.find_spec("torch") is not None else "faiss"
+    return "torch" if driver and importlib.util.find_spec("torch") is not None else "cpu"
 
 
-def fetch_matrix(queries_QD: Matrix, documents_ND: Matrix, count: int) -> tuple[Matrix, Rows]:
-    """Fetch by matrix products of numpy, a tile of documents at a time; the fastest for few queries."""
-    scores_QK = np.empty((len(queries_QD), 0), dtype=np.float32)
-    rows_QK = np.empty((len(queries_QD), 0), dtype=np.int64)
-    for start in range(0, len(documents_ND), 2 * _TILE):
-        tile_QT = queries_QD @ documents_ND[start : start + 2 * _TILE].T
-        tile_rows = np.arange(start, start + tile_QT.shape[1])
-        scores_QK = np.hstack([scores_QK, tile_QT])
-        rows_QK = np.hstack([rows_QK, np.broadcast_to(tile_rows, tile_QT.shape)])
-        if scores_QK.shape[1] > count:
-            best = np.argpartition(scores_QK, -count, axis=1)[:, -count:]
-            scores_QK = np.take_along_axis(scores_QK, best, axis=1)
-            rows_QK = np.take_along_axis(rows_QK, best, axis=1)
-    return scores_QK, rows_QK
+def _refuse_not_finite(length_N: Floats, role: str, names: pl.Series | None) -> None:
+    bad = np.flatnonzero(~np.isfinite(length_N))
+    if len(bad):
+        ids = [f"row {row}" for row in bad.tolist()] if names is None else names.gather(bad).to_list()
+        message = f"{len(bad)} {role} vectors are not finite: {listed(ids)}. Check these texts and the encoder"
+        raise ContractError(message)
 
 
-def _groups(k_Q: Rows, documents: int) -> Iterator[tuple[Rows, int]]:
-    """Yield rows of queries with about the same depth, and how many documents to fetch for them.
+def _groups(k_Q: Rows) -> Iterator[tuple[Rows, int]]:
+    """Yield rows of queries with about the same depth, and the greatest depth among them.
 
     One query with 2,000 positives is a group of its own and makes no other list longer.
     """
-    count_Q = np.minimum(-(-(k_Q + _SLACK) // _CLASS) * _CLASS, documents)
-    for count in np.unique(count_Q).tolist():
-        rows = np.flatnonzero((count_Q == count) & (k_Q > 0))
-        size = max(_FETCHED // count, 1)
+    class_Q = -(-k_Q // _CLASS)
+    for depth in np.unique(class_Q[k_Q > 0]).tolist():
+        rows = np.flatnonzero(class_Q == depth)
+        size = max(_PROPOSED // (depth * _CLASS), 1)
         for start in range(0, len(rows), size):
-            yield rows[start : start + size], count
+            part = rows[start : start + size]
+            yield part, int(k_Q[part].max())
 
 
-def _search_group(
-    queries_QD: Matrix, documents_ND: Matrix, rows: Rows, k_Q: Rows, count: int, error_Q: Floats, backend: Backend
-) -> tuple[Hits, Rows]:
-    """Search the queries in `rows`; give their hits and the rows of those whose list is not settled."""
-    raw_GK, doc_GK = _fetcher(backend, len(rows))(queries_QD[rows], documents_ND, count)
-    if doc_GK.min(initial=0) < 0:
-        message = f"the {backend} search gave no document for a query, though it has {len(documents_ND)} to choose from"
+def _search_group(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Rows, count: int) -> Hits:
+    """Search the queries in `rows`, whose depths are `count` at most."""
+    rows = rows[np.argsort(limit_Q[rows], kind="stable")]
+    found = _propose(queries_QD[rows], corpus, count, limit_Q[rows])
+    query_P = rows[found.query]
+    score_P = pair_scores(queries_QD, corpus.rows, query_P, found.doc)
+    hits = top_hits(Hits(query_P, corpus.order_N[found.doc], score_P), k_Q)
+    given_up = rows[found.given_up]
+    if not len(given_up):
+        return hits
+    return top_hits(join_hits([hits, *_scan(queries_QD, corpus, given_up, k_Q, limit_Q)]), k_Q)
+
+
+def _propose(queries_QD: Matrix, corpus: Corpus, count: int, limit_Q: Rows) -> Found:
+    documents = len(corpus.rows)
+    limited = bool((limit_Q < documents).any())
+    if corpus.backend == "torch":
+        device = cast("Sieve", importlib.import_module("negset.sieve_torch").sieve)
+        return device(queries_QD, corpus.rows, count, limit_Q if limited else None)
+    if corpus.backend == "faiss" and len(queries_QD) >= _FAISS_QUERIES and not limited:
+        return _fetched(queries_QD, corpus, count)
+    return sieve(queries_QD, corpus.loaded, count, limit_Q if limited else None, usable_threads())
+
+
+def _fetched(queries_QD: Matrix, corpus: Corpus, count: int) -> Found:
+    """Fetch by faiss a little more than `count`; queries for which that leaves something open are given up."""
+    documents_ND = np.ascontiguousarray(corpus.rows[:], dtype=np.float32)
+    fetch = cast("Fetch", importlib.import_module("negset.search_faiss").fetch)
+    raw_QK, doc_QK = fetch(queries_QD, documents_ND, min(count + _SLACK, len(documents_ND)))
+    if doc_QK.min(initial=0) < 0:
+        message = f"faiss gave no document for a query, though it has {len(documents_ND)} to choose from"
         raise ContractError(message)
-    score_GK = pair_scores(queries_QD, documents_ND, np.repeat(rows, count), doc_GK.ravel()).reshape(doc_GK.shape)
-    hits = _cut_rows(rows, doc_GK, score_GK, k_Q[rows])
-    if count == len(documents_ND):
-        return hits, rows[:0]
-    worst_G = hits.score[np.flatnonzero(np.r_[hits.query[1:] != hits.query[:-1], True])]
-    settled_G = raw_GK.min(axis=1) + error_Q[rows] < worst_G - HALF_STEP
-    return hits, rows[~settled_G]
+    by_doc_QK = np.argsort(doc_QK, axis=1)
+    doc_QK, raw_QK = np.take_along_axis(doc_QK, by_doc_QK, axis=1), np.take_along_axis(raw_QK, by_doc_QK, axis=1)
+    kth_Q = np.partition(raw_QK, raw_QK.shape[1] - count, axis=1)[:, raw_QK.shape[1] - count]
+    error_Q = error_bound(NUMPY.load(queries_QD), corpus.loaded.length, 0.0, queries_QD.shape[1])
+    needed_Q = kth_Q - 2 * error_Q - STEP
+    settled_Q = (raw_QK.min(axis=1) < needed_Q) | (raw_QK.shape[1] == len(documents_ND))
+    query, place = np.nonzero(settled_Q[:, None] & (raw_QK >= needed_Q[:, None]))
+    return Found(query, doc_QK[query, place], np.flatnonzero(~settled_Q))
 
 
-def _cut_rows(rows: Rows, doc_GK: Rows, score_GK: Floats, k_G: Rows) -> Hits:
-    """Do what `top_hits` does for lists of one length without repetitions, several times faster."""
-    by_doc_GK = np.argsort(doc_GK, axis=1)
-    score_GK = np.take_along_axis(score_GK, by_doc_GK, axis=1)
-    # A stable sort keeps equal scores in the order of their documents.
-    by_score_GK = np.argsort(-score_GK, axis=1, kind="stable")
-    order_GK = np.take_along_axis(by_doc_GK, by_score_GK, axis=1)
-    kept_GK = np.arange(doc_GK.shape[1]) < k_G[:, None]
-    docs, scores = np.take_along_axis(doc_GK, order_GK, axis=1), np.take_along_axis(score_GK, by_score_GK, axis=1)
-    return Hits(np.repeat(rows, k_G), docs[kept_GK], scores[kept_GK])
-
-
-def _fetcher(backend: Backend, queries: int) -> Fetch:
-    chosen = chosen_backend(backend)
-    if chosen == "faiss" and queries < _FAISS_QUERIES:
-        return fetch_matrix
-    return cast("Fetch", importlib.import_module(f"negset.search_{chosen}").fetch)
-
-
-def _scan(queries_QD: Matrix, documents_ND: Matrix, rows: Rows, k_Q: Rows, found: Hits) -> Iterator[Hits]:
-    """Search the queries in `rows` again, tile by tile in the order of the documents, and miss nothing.
+def _scan(queries_QD: Matrix, corpus: Corpus, rows: Rows, k_Q: Rows, limit_Q: Rows) -> Iterator[Hits]:
+    """Search the queries in `rows` tile by tile in the order of the documents, and miss nothing.
 
     A pair is rescored unless its float32 score, plus the bound of its own rounding error, is too low for the
-    list as it stands. The k-th score in `found` is a first bound. Once a list is full, a later document that
-    ties with its end loses to the earlier ones, which is what makes thousands of ties cheap.
+    list as it stands. Once a list is full, a later document that ties with its end loses to the earlier ones, which
+    is what makes thousands of ties cheap; not so where documents are searched in another order than ties go by.
     """
-    floor_Q = np.full(len(k_Q), -np.inf)
-    last = np.flatnonzero(np.r_[found.query[1:] != found.query[:-1], True]) if len(found) else np.empty(0, dtype=int)
-    floor_Q[found.query[last]] = found.score[last] - HALF_STEP
-    gamma = _rounding(queries_QD.shape[1])
+    step = HALF_STEP if (np.diff(corpus.order_N) > 0).all() else -HALF_STEP
+    gamma = rounding(queries_QD.shape[1])
     for start in range(0, len(rows), _SCANNED):
         block = rows[start : start + _SCANNED]
         left, k_B = queries_QD[block], k_Q[block]
-        hits, needed_B = no_hits(), floor_Q[block]
-        for first in range(0, len(documents_ND), _TILE):
-            tile = documents_ND[first : first + _TILE]
+        hits, needed_B = no_hits(), np.full(len(block), -np.inf)
+        for first in range(0, int(limit_Q[block].max()), _TILE):
+            tile = corpus.rows[first : first + _TILE]
             reach = left @ tile.T + gamma * (np.abs(left) @ np.abs(tile).T)
-            query_P, doc_P = np.nonzero(reach >= needed_B[:, None] - HALF_STEP / 4)
-            fresh = Hits(query_P, doc_P + first, pair_scores(left, tile, query_P, doc_P))
+            seen = np.arange(first, first + len(tile)) < limit_Q[block, None]
+            query_P, doc_P = np.nonzero((reach >= needed_B[:, None] - HALF_STEP / 4) & seen)
+            fresh = Hits(query_P, corpus.order_N[doc_P + first], pair_scores(left, tile, query_P, doc_P))
             hits = top_hits(join_hits([hits, fresh]), k_B)
-            needed_B = _raise_needed(needed_B, hits, k_B)
+            needed_B = _raise_needed(needed_B, hits, k_B, step)
         yield Hits(block[hits.query], hits.doc, hits.score)
 
 
-def _raise_needed(needed_B: Floats, hits: Hits, k_B: Rows) -> Floats:
-    """Give the score a later document needs: above the last of a list that is full, by half a step."""
+def _raise_needed(needed_B: Floats, hits: Hits, k_B: Rows, step: float) -> Floats:
+    """Give the score a later document needs: that of the last of a list that is full, and a `step`."""
     full = np.flatnonzero(ranks(hits.query) == k_B[hits.query])
     raised_B = needed_B.copy()
-    raised_B[hits.query[full]] = np.maximum(needed_B[hits.query[full]], hits.score[full] + HALF_STEP)
+    raised_B[hits.query[full]] = np.maximum(needed_B[hits.query[full]], hits.score[full] + step)
     return raised_B
-
-
-def _rounding(dimensions: int) -> float:
-    """Bound the error of a float32 inner product, per unit of the sum of the absolute products.
-
-    Each product and each sum is off by one part in 2**24 at most (Higham 2002, section 3.1); the rest is for the
-    second order and for the sums that the bound itself takes part in.
-    """
-    return (1.01 * dimensions + 4) * 2.0**-24
-
-
-def _contiguous(vectors_ND: Matrix) -> Matrix:
-    """Give `vectors_ND` as C-ordered float32, itself where it is that already (a memory map stays one)."""
-    return np.ascontiguousarray(vectors_ND, dtype=np.float32)

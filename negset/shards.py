@@ -1,13 +1,13 @@
 """Shards of vectors: artifacts of their own, so that what one run embedded every later run finds.
 
-A shard holds `vectors.npy` (float32, one row for each text) and `texts.parquet` (the texts' digests, ascending,
-row for row). Its fingerprint begins with that of its encoder and role, so that these are found by name.
+A shard holds `vectors.npy` (float32 or float16, a row for each text) and `texts.parquet` (the texts' digests,
+ascending, row for row). Its fingerprint begins with that of its encoder and role, so that these are found by name.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,10 @@ DIGEST = "S32"
 """numpy's type of a digest. It compares bytes from the first on; all digests are of one length, so none is padded."""
 FAMILY = 24
 """Hex digits of a shard's fingerprint that say its encoder and role."""
+
+
+Storage = Literal["float32", "float16"]
+Stored = NDArray[np.float32] | NDArray[np.float16]
 
 
 class ShardRef(Ref):
@@ -71,13 +75,18 @@ def find_shards(store: Store, encoder: str, role: Role, dimensions: int) -> list
 
 
 def write_shard(
-    store: Store, encoder: str, role: Role, digests_N: NDArray[np.bytes_], vectors_ND: NDArray[np.float32]
+    store: Store,
+    encoder: str,
+    role: Role,
+    digests_N: NDArray[np.bytes_],
+    vectors_ND: NDArray[np.float32],
+    storage: Storage = "float32",
 ) -> ShardRef:
-    """Commit the vectors of the texts with `digests_N`, which ascend."""
+    """Commit the vectors of the texts with `digests_N`, which ascend, rounded to `storage`."""
     content = hashlib.sha256(digests_N.tobytes()).hexdigest()
     key = shard_family(encoder, role) + content[FAMILY:]
     with store.staging() as staged:
-        np.save(staged / VECTORS, np.ascontiguousarray(vectors_ND, dtype=np.float32), allow_pickle=False)
+        np.save(staged / VECTORS, np.ascontiguousarray(vectors_ND, dtype=storage), allow_pickle=False)
         write_table(pl.DataFrame({"sha256": digest_list(digests_N)}), "shard_texts", staged / TEXTS)
         facts: dict[str, object] = {"encoder": encoder, "role": role, "dimensions": int(vectors_ND.shape[1])}
         return store.commit(ShardRef, key, content, len(digests_N), staged, facts)
@@ -88,9 +97,9 @@ def read_digests(folder: Path) -> NDArray[np.bytes_]:
     return np.array(read_table(folder / TEXTS).get_column("sha256").to_list(), dtype=DIGEST)
 
 
-def map_vectors(folder: Path) -> NDArray[np.float32]:
+def map_vectors(folder: Path) -> Stored:
     """Map the vectors of the shard in `folder` into memory."""
-    vectors_ND: NDArray[np.float32] = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    vectors_ND: Stored = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
     return vectors_ND
 
 

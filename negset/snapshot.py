@@ -1,6 +1,5 @@
 """A snapshot: corpus, queries and qrels of a source in canonical form, cut into partitions, kept in the store."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import polars as pl
 from negset.canonical import Canonical, SnapshotFacts, canonical_tables
 from negset.errors import ArtifactError
 from negset.fingerprint import fingerprint, rows_digest
+from negset.partitions import Partition, PartitionFacts, Partitioning, cut_corpus, partitioning
 from negset.progress import Progress, no_progress
 from negset.sources.reading import read_source, source_fingerprint
 from negset.store import Store
@@ -30,6 +30,8 @@ class Snapshot:
     facts: SnapshotFacts
     content: str
     partition_contents: Mapping[str, str]
+    partitioning: Partitioning
+    partition_facts: Mapping[str, PartitionFacts]
 
     def partitions(self) -> list[str]:
         """Name the partitions, in order."""
@@ -75,9 +77,15 @@ def build_snapshot(source: SourceConfig, store: Store, progress: Progress = no_p
     progress(_STEP, 1, 3)
     canonical = canonical_tables(tables, source)
     progress(_STEP, 2, 3)
+    how = partitioning(source)
+    parts = cut_corpus(canonical.corpus, how)
     with store.staging() as staged:
-        partition_contents = _write(canonical, source.partitions, staged)
-        facts: dict[str, object] = {"counts": canonical.facts.model_dump(), "partition_contents": partition_contents}
+        facts: dict[str, object] = {
+            "counts": canonical.facts.model_dump(),
+            "partitioning": how.model_dump(),
+            "partition_contents": _write(canonical, parts, staged),
+            "partition_facts": {part.name: part.facts.model_dump(mode="json") for part in parts},
+        }
         content = snapshot_content(canonical)
         ref = store.commit(SnapshotRef, name, content, canonical.corpus.height, staged, facts)
     progress(_STEP, 3, 3)
@@ -88,12 +96,18 @@ def open_snapshot(store: Store, ref: SnapshotRef) -> Snapshot:
     """Open the snapshot that `ref` names, after checking its files."""
     folder = store.open(SnapshotRef.kind, ref.fingerprint)
     manifest = store.manifest(SnapshotRef.kind, ref.fingerprint)
-    contents = manifest.facts.get("partition_contents")
-    if not isinstance(contents, dict):
+    contents, known = manifest.facts.get("partition_contents"), manifest.facts.get("partition_facts")
+    if not isinstance(contents, dict) or not isinstance(known, dict):
         message = f"{folder} says nothing of its partitions. Delete it and build again"
         raise ArtifactError(message)
-    facts = SnapshotFacts.model_validate(manifest.facts.get("counts"))
-    return Snapshot(folder, facts, manifest.content, {str(name): str(value) for name, value in contents.items()})
+    return Snapshot(
+        folder=folder,
+        facts=SnapshotFacts.model_validate(manifest.facts.get("counts")),
+        content=manifest.content,
+        partition_contents={str(name): str(value) for name, value in contents.items()},
+        partitioning=Partitioning.model_validate(manifest.facts.get("partitioning")),
+        partition_facts={str(name): PartitionFacts.model_validate(value) for name, value in known.items()},
+    )
 
 
 def snapshot_content(canonical: Canonical) -> str:
@@ -106,34 +120,12 @@ def snapshot_content(canonical: Canonical) -> str:
     )
 
 
-def partition_names(doc_ids: pl.Series, partitions: int) -> pl.Series:
-    """Name the partition of each document: the bucket of its id's hash."""
-    buckets = [
-        int.from_bytes(hashlib.blake2b(doc_id.encode(), digest_size=8).digest(), "big") % partitions
-        for doc_id in doc_ids
-    ]
-    return pl.Series("partition", [bucket_name(bucket, partitions) for bucket in buckets], dtype=pl.String)
-
-
-def bucket_name(bucket: int, partitions: int) -> str:
-    """Name one of `partitions` buckets."""
-    return f"b{bucket:04d}of{partitions:04d}"
-
-
-def _write(canonical: Canonical, partitions: int, staged: Path) -> dict[str, str]:
-    """Write the tables to the folder `staged`; give the content of each partition."""
+def _write(canonical: Canonical, parts: Sequence[Partition], staged: Path) -> dict[str, str]:
+    """Write the tables to the folder `staged`, the corpus in `parts`; give the content of each of these."""
     (staged / "corpus").mkdir()
-    corpus = canonical.corpus
-    parts = corpus.with_columns(partition_names(corpus.get_column("doc_id"), partitions)).partition_by(
-        "partition", as_dict=True, include_key=False
-    )
-    contents = {}
-    for bucket in range(partitions):
-        name = bucket_name(bucket, partitions)
-        part = parts.get((name,), corpus.clear())
-        write_table(part, "corpus", staged / "corpus" / f"{name}.parquet")
-        contents[name] = rows_digest(part, KEYS["corpus"])
+    for part in parts:
+        write_table(part.documents, "corpus", staged / "corpus" / f"{part.name}.parquet")
     write_table(canonical.queries, "snapshot_queries", staged / "queries.parquet")
     write_table(canonical.qrels, "qrels", staged / "qrels.parquet")
     write_table(canonical.quarantine, "quarantine", staged / "quarantine.parquet")
-    return contents
+    return {part.name: rows_digest(part.documents, KEYS["corpus"]) for part in parts}

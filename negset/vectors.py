@@ -6,8 +6,9 @@ same encoder is not embedded again. Which shard a text lies in follows from hist
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from negset.progress import Progress, no_progress
 from negset.shards import (
     DIGEST,
     ShardRef,
+    Storage,
+    Stored,
     check_vectors,
     digest_texts,
     find_shards,
@@ -31,6 +34,7 @@ from negset.store import Store, discard
 from schemas.refs import EncoderRef, VectorsRef
 
 VERSION = 1
+_MAPPED = 32  # shards that stay mapped: 400 MB of address space at 8,192 vectors of 384 dimensions each
 DIGESTS = "digests.npy"
 PLACES = "places.npy"
 
@@ -48,15 +52,15 @@ class Places:
 
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors of one role, mapped into memory."""
+    """The vectors of one role, in files of which a bounded number is mapped into memory."""
 
     role: Role
     dimensions: int
     places: Places
-    shards: list[NDArray[np.float32]]
+    read_shard: Callable[[int], Stored]
 
-    def gather(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Give the vectors of exactly these `texts`: (n, d), in their order.
+    def rows(self, texts: Sequence[str]) -> "TextRows":
+        """Find the vectors of exactly these `texts`, to be read some rows at a time.
 
         Raises ArtifactError where a text was not embedded.
         """
@@ -68,13 +72,39 @@ class Vectors:
                 f"{int((~found_N).sum())} of {len(texts)} {self.role} texts were not embedded, first {first[:60]!r}"
             )
             raise ArtifactError(message)
-        places_N2 = self.places.places[rows_N]
-        vectors_ND = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        for number in np.unique(places_N2[:, 0]):
-            here = np.flatnonzero(places_N2[:, 0] == number)
-            here = here[np.argsort(places_N2[here, 1], kind="stable")]  # read a mapped file from front to back
-            vectors_ND[here] = self.shards[number][places_N2[here, 1]]
-        return vectors_ND
+        return TextRows(self.read_shard, self.places.places[rows_N], self.dimensions)
+
+    def gather(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Give the vectors of exactly these `texts`: (n, d), in their order."""
+        return self.rows(texts)[:]
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Vectors by row number, (n, d): to each the number of its shard and its row there."""
+
+    read_shard: Callable[[int], Stored]
+    places_N2: NDArray[np.uint32]
+    dimensions: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Give (n, d)."""
+        return len(self.places_N2), self.dimensions
+
+    def __len__(self) -> int:
+        return len(self.places_N2)
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Read the vectors of `rows` as float32."""
+        places_M2 = self.places_N2[rows]
+        vectors_MD = np.empty((len(places_M2), self.dimensions), dtype=np.float32)
+        by_place = np.lexsort((places_M2[:, 1], places_M2[:, 0]))  # read each file from front to back
+        shard_M = places_M2[by_place, 0]
+        borders = np.flatnonzero(np.diff(shard_M)) + 1
+        for here in np.split(by_place, borders) if len(by_place) else []:
+            vectors_MD[here] = self.read_shard(int(places_M2[here[0], 0]))[places_M2[here, 1]]
+        return vectors_MD
 
 
 def vectors_fingerprint(encoder: EncoderRef, texts_content: str, role: Role) -> str:
@@ -91,6 +121,7 @@ def embed_texts(
     shard_size: int,
     fingerprint: str,
     progress: Progress = no_progress,
+    storage: Storage = "float32",
 ) -> VectorsRef:
     """Embed those of `texts` that no shard of `encoder` holds, `shard_size` at a time, and commit where all lie.
 
@@ -103,14 +134,16 @@ def embed_texts(
     step = f"embed {role}"
     done = int(known_N.sum())
     progress(step, done, len(wanted_N))
+    # In the order of the texts as given: those that are read together later lie together.
     missing_M = np.flatnonzero(~known_N)
+    missing_M = missing_M[np.argsort(firsts_N[missing_M], kind="stable")]
     _log.info("%s: %d distinct texts, %d of them embedded before", step, len(wanted_N), done)
     for start in range(0, len(missing_M), shard_size):
-        part = missing_M[start : start + shard_size]
+        part = np.sort(missing_M[start : start + shard_size])  # a shard's digests ascend
         names, shard_texts = [ids[row] for row in firsts_N[part]], [texts[row] for row in firsts_N[part]]
         vectors_ND = encoder.encode(shard_texts, names, role)
         check_vectors(vectors_ND, names, encoder.dimensions, f"the encoder gave {role} vectors")
-        shards.append(write_shard(store, encoder.fingerprint, role, wanted_N[part], vectors_ND).fingerprint)
+        shards.append(write_shard(store, encoder.fingerprint, role, wanted_N[part], vectors_ND, storage).fingerprint)
         done += len(part)
         progress(step, done, len(wanted_N))
     places = locate_texts(store, sorted(set(shards)), wanted_N)
@@ -128,13 +161,22 @@ def open_vectors(store: Store, ref: VectorsRef) -> Vectors:
     folder = store.open(VectorsRef.kind, ref.fingerprint)
     facts = store.manifest(VectorsRef.kind, ref.fingerprint).facts
     places = _read_places(folder, _listed_shards(facts))
-    shards = [map_vectors(store.open(ShardRef.kind, name)) for name in places.shards]
     return Vectors(
         role="query" if facts["role"] == "query" else "document",
         dimensions=int(str(facts["dimensions"])),
         places=places,
-        shards=shards,
+        read_shard=_shard_reader([store.open(ShardRef.kind, name) for name in places.shards]),
     )
+
+
+def _shard_reader(folders: list[Path]) -> Callable[[int], Stored]:
+    """Give a function that maps a shard by number and keeps the last few mapped."""
+
+    @lru_cache(_MAPPED)
+    def read(number: int) -> Stored:
+        return map_vectors(folders[number])
+
+    return read
 
 
 def distinct_texts(ids: Sequence[str], digests_T: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:

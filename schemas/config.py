@@ -4,11 +4,39 @@ A field marked `runtime` changes how fast rows are made, never which: it is in n
 Places (store, sets, servers, credentials) are not here; they come from the environment.
 """
 
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+
+def last_moment(value: object) -> object:
+    """Write a date or time as one ISO time in UTC: a bare date is the last microsecond of that day.
+
+    What has no zone is taken as UTC; an empty text stays empty.
+    """
+    if isinstance(value, str) and value:
+        value = _date_or_time(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time.max)
+    if isinstance(value, datetime):
+        zoned = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return zoned.isoformat(timespec="microseconds")
+    return value
+
+
+def _date_or_time(text: str) -> date:
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    message = "no ISO date or time, such as 2024-06-30 or 2024-06-30T12:00:00Z"
+    raise ValueError(message)
+
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Moment = Annotated[str, BeforeValidator(last_moment)]
 
 
 class Section(BaseModel):
@@ -24,11 +52,15 @@ class ColumnsConfig(Section):
     doc_text: str = "text"
     doc_title: str = "title"
     created_at: str = "created_at"
+    version_at: str = ""
+    """When a document was as its row says, in a source with several dated rows for a document (`source.versions`)."""
     query_id: str = "query_id"
     query_text: str = "text"
     asked_at: str = "asked_at"
     split: str = "split"
     relevance: str = "relevance"
+    judged_at: str = "judged_at"
+    """When a judgement was made; without it, it is known as soon as its query and document are."""
     positive: str = "positive"
     """Text of the positive, in a source of pairs."""
 
@@ -67,8 +99,30 @@ class SourceConfig(Section):
     """Pad the number at the end of a document id with zeros to this width (TREC qrels often do not)."""
     max_bad_share: float = Field(0.001, ge=0, le=1)
     max_bad_rows: int = Field(1000, ge=0)
+    as_of: Moment = ""
+    """Build from what was known then: documents created, queries asked and judgements made at this time or before.
+
+    A date or a time in UTC; a bare date means the end of that day. A query without `asked_at` is always known. What
+    is left out is counted in the manifest. Empty for all that the source holds.
+    """
+    undated: Literal["keep", "drop", "fail"] = "fail"
+    """Under `as_of`, a document without a date: known at all times, left out, or an error."""
+    versions: Literal["dumps", "changes"] = "dumps"
+    """What `columns.version_at` dates: whole dumps, of which the newest is the corpus, or changes of single documents,
+    of which the newest of each counts. Under `as_of`, the newest that was known then. A document without
+    `created_at` was created at the first of its versions.
+    """
+    partition_by: str = Field("hash", pattern=r"^(hash|created_at|column:.+)$", json_schema_extra={"runtime": True})
+    """What cuts the corpus into parts: the hash of doc_id, the date of creation, or another column (`column:NAME`).
+
+    Changes memory and parallel work and what a new document makes mine again, never a row.
+    """
+    partition_every: Literal["year", "month", "week", "day", "hour"] = Field(
+        "month", json_schema_extra={"runtime": True}
+    )
+    """How much time one part holds with `partition_by = "created_at"`; undated documents have a part of their own."""
     partitions: int = Field(1, ge=1, le=9999, json_schema_extra={"runtime": True})
-    """Parts that the corpus is cut into, by hash of doc_id. Changes memory and parallel work, never a row."""
+    """Parts with `partition_by = "hash"`. Stored with the snapshot: growth does not change it."""
 
 
 class EncoderConfig(Section):
@@ -88,6 +142,8 @@ class EncoderConfig(Section):
     """Tokens after which `sentence-transformers` cuts a text."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision that `sentence-transformers` computes in."""
+    storage: Literal["float32", "float16"] = "float32"
+    """Precision that vectors are kept in: float16 takes half the disk and moves scores by about 0.0002."""
     query_vectors: str = ""
     """Parquet or .npy of precomputed query vectors."""
     document_vectors: str = ""
@@ -105,7 +161,10 @@ class EncoderConfig(Section):
 class DenseConfig(Section):
     """Exact nearest neighbours by cosine of the encoder's vectors."""
 
-    backend: Literal["auto", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
+    backend: Literal["auto", "cpu", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
+    """Where pairs are scored first: the processor, faiss, or torch on its devices; the hits are the same."""
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", json_schema_extra={"runtime": True})
+    """What the processor multiplies in first; what that leaves open is scored again, so the hits are the same."""
 
 
 class Bm25Config(Section):

@@ -24,6 +24,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Tables of the scalar view, and the columns that name a row of each in a report."""
 
+KNOWN_IN_TIME: Final = "negatives_known_in_time"
+"""The check that reads times, which the view of a set has only for its sake."""
+
 Severity = Literal["critical", "warning"]
 
 
@@ -49,6 +52,13 @@ class ScoreLimit(Record):
 
     kind: Literal["max_score", "margin", "percent_of_positive"]
     value: float
+
+
+class TimeLimit(Record):
+    """What a query of the set may know: documents created until its `asked_at` and `grace` microseconds more."""
+
+    grace: int
+    undated: Literal["keep", "drop"]
 
 
 class CheckResult(Record):
@@ -247,10 +257,13 @@ _SLACK: Final = "2e-6 * MAX(1, ABS(score))"
 """The rules' own slack and as much again: published scores are float32 of what the rules compared."""
 
 
-def set_expectations(config: GatesConfig, limits: Sequence[ScoreLimit]) -> tuple[Expectation, ...]:
+def set_expectations(
+    config: GatesConfig, limits: Sequence[ScoreLimit], time: TimeLimit | None = None
+) -> tuple[Expectation, ...]:
     """Give all that a set built under `config` must satisfy; negatives are held to the recipe's `limits`.
 
-    A negative without the scores that a limit compares breaks it, as it does in the rules.
+    A negative without the scores that a limit compares breaks it, as it does in the rules. With `time`, so does one
+    that its query could not know.
     """
     fixed = (*ROW_COUNTS, *QUERIES, *DOCUMENTS, *POSITIVES, *NEGATIVES, *FATES, *CANDIDATES, *NTUPLES)
     limited = tuple(
@@ -262,7 +275,18 @@ def set_expectations(config: GatesConfig, limits: Sequence[ScoreLimit]) -> tuple
         )
         for limit in limits
     )
-    return (*fixed, *limited, _quota(config.min_full_share), _document_leaks(config))
+    timed = () if time is None else (_known_in_time(time),)
+    return (*fixed, *limited, *timed, _quota(config.min_full_share), _document_leaks(config))
+
+
+def _known_in_time(time: TimeLimit) -> Expectation:
+    undated = " OR (asked_at IS NOT NULL AND created_at IS NULL)" if time.undated == "drop" else ""
+    return _never(
+        "negatives",
+        KNOWN_IN_TIME,
+        "No negative was created after its query was asked, but for the grace",
+        f"created_at > asked_at + {time.grace}{undated}",
+    )
 
 
 def _quota(share: float) -> Expectation:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "1.0.0"
+SCHEMA_VERSION: Final = "1.1.0"
 """Semantic version of the tables. A removed or retyped column raises the first number."""
 
 _IDS: Final = pa.string()
@@ -55,6 +55,7 @@ QRELS: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("relevance", pa.int32(), {"note": ">= 1 positive, 0 judged negative, < 0 as the source defines"}),
         _required("split", pa.string()),
+        pa.field("judged_at", _TIME, metadata={"note": "earliest judgement of this relevance; null: always known"}),
     ]
 )
 QUARANTINE: Final = pa.schema(
@@ -64,15 +65,6 @@ QUARANTINE: Final = pa.schema(
         pa.field("column", pa.string()),
         _required("reason", pa.string()),
         _required("sha256", pa.string(), {"note": "of the raw row, in hex"}),
-    ]
-)
-CANDIDATES: Final = pa.schema(
-    [
-        _required("query_id", _IDS),
-        _required("doc_id", _IDS),
-        _required("miner", _WORD),
-        _required("rank", pa.int32(), _RANK_NOTE),
-        _required("score", pa.float64(), {"note": "canonical; float32 would tie BM25 scores that differ"}),
     ]
 )
 SCORED_CANDIDATES: Final = pa.schema(
@@ -146,7 +138,6 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "snapshot_queries": QUERIES,
     "qrels": QRELS,
     "quarantine": QUARANTINE,
-    "cell": CANDIDATES,
     "candidates": SCORED_CANDIDATES,
     "queries": SET_QUERIES,
     "documents": SET_DOCUMENTS,
@@ -162,7 +153,6 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "snapshot_queries": ("query_id",),
     "qrels": ("query_id", "doc_id", "split"),
     "quarantine": ("file", "line", "reason", "sha256"),
-    "cell": ("query_id", "miner", "rank"),
     "candidates": ("query_id", "doc_id"),
     "queries": ("query_id",),
     "documents": ("doc_id",),

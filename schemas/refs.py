@@ -51,6 +51,12 @@ class DuplicatesRef(Ref):
     kind: ClassVar[str] = "duplicates"
 
 
+class MembersRef(Ref):
+    """What the documents of a partition are, as digests: what a later build compares its own with."""
+
+    kind: ClassVar[str] = "members"
+
+
 class CellRef(Ref):
     """One cell of the ledger: what one miner proposes for a block of queries in one corpus partition."""
 

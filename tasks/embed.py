@@ -36,4 +36,4 @@ def embed(
     ids, texts = role_texts(open_snapshot(store, snapshot), role)
     opened = open_encoder(encoder, store, prepared, os.environ)
     with shown_progress("embed") as progress:
-        return embed_texts(opened, ids, texts, role, store, encoder.shard_size, fingerprint, progress)
+        return embed_texts(opened, ids, texts, role, store, encoder.shard_size, fingerprint, progress, encoder.storage)

@@ -23,7 +23,7 @@ from negset.publishing.publish import REPORT
 from negset.publishing.scalar_view import build_view
 from negset.snapshot import Snapshot
 from negset.store import write_durably
-from schemas.expectations import KEYS, CheckResult, Expectation, GateReport
+from schemas.expectations import KEYS, KNOWN_IN_TIME, CheckResult, Expectation, GateReport
 from schemas.manifest import Plain
 
 # This module of theirs raises its own level and tells of every temporary folder that it makes.
@@ -53,7 +53,8 @@ def check_set(
     files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
     with tempfile.TemporaryDirectory(prefix="negset-gates-") as work:
         view = Path(work) / "view.sqlite"
-        build_view(folder, selection, snapshot, view, splits)
+        timed = any(one.name == KNOWN_IN_TIME for one in expectations)
+        build_view(folder, selection, snapshot, view, splits, timed=timed)
         report = run_gates(view, expectations, out / DOCS)
     report = report.model_copy(update={"files": files})
     write_durably(out / REPORT, f"{report.model_dump_json(indent=2)}\n".encode())

@@ -32,7 +32,7 @@ dimensions = 256
 miners = ["dense", "bm25"]  # also random, run
 depth = 100
 splits = {splits}
-
+{times}
 [recipe]
 name = "perc-pos"           # `negset rules --recipes` lists the shipped ones
 negatives = 5
@@ -42,6 +42,14 @@ share = 0.95                # change it, build again: nothing before the selecti
 
 [gates]
 min_full_share = 0.25       # publish only if this share of the queries gets all its negatives
+"""
+
+
+_DATED = """
+# The corpus has dates. `negset build {file} --as-of 2024-06-30` builds from what was known that day.
+# [mine.time]
+# limit = true              # no document that was created after its query was asked
+# grace = "0s"
 """
 
 
@@ -78,6 +86,7 @@ def _starter(source: SourceConfig, tables: SourceTables, summary: str, name: str
         format=source.format,
         path=Path(source.path).resolve().as_posix() if local and source.path else source.path,
         extra="".join(f"\n{line}" for line in lines),
+        times=_DATED.format(file=out.name) if tables.corpus.get_column("created_at").drop_nulls().len() else "",
         splits=f"{_toml(chosen):<19}# {note}; found: {', '.join(found)}",
     )
 

@@ -86,7 +86,12 @@ def encoder_fingerprint(config: EncoderConfig, snapshot_content: str) -> str:
 
     `snapshot_content` counts only where the encoder is fitted on the corpus.
     """
-    return fingerprint("encoder", config.backend, load_backend(config).identify(config, snapshot_content))
+    return fingerprint("encoder", config.backend, _identify(config, snapshot_content))
+
+
+def _identify(config: EncoderConfig, snapshot_content: str) -> dict[str, object]:
+    stored = {"storage": config.storage} if config.storage != "float32" else {}
+    return {**load_backend(config).identify(config, snapshot_content), **stored}
 
 
 def prepare_encoder(
@@ -94,7 +99,7 @@ def prepare_encoder(
 ) -> EncoderRef:
     """Fit or check the encoder that `config` describes and commit it to `store`, unless it is there."""
     backend = load_backend(config)
-    identity = backend.identify(config, snapshot.content)
+    identity = _identify(config, snapshot.content)
     key = fingerprint("encoder", config.backend, identity)
     known = store.ref(EncoderRef, key)
     if known is not None:

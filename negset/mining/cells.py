@@ -5,43 +5,23 @@ fingerprint covers these queries, these documents and the miner alone, so that a
 touches no other cell, and an interrupted run goes on with the cells that are missing.
 """
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from negset.errors import ArtifactError, ConfigError
 from negset.fingerprint import fingerprint, rows_digest
-from negset.mining.miner import (
-    Documents,
-    MinerModule,
-    MiningInputs,
-    Queries,
-    Search,
-    find_miner,
-)
-from negset.mining.positives import doc_ids
-from negset.mining.times import last_moments, moments_of_creation
+from negset.mining.cell_files import Cell
+from negset.mining.filling import fill_partition
+from negset.mining.lineage import earlier_planes, remember_plane
+from negset.mining.miner import MinerModule, MiningInputs, Queries, find_miner
+from negset.mining.times import last_moments
 from negset.progress import Progress, no_progress
-from negset.search import Hits, Rows, ranks
 from negset.store import Store
-from negset.tables import write_table
-from negset.text import document_texts
 from schemas.refs import CellRef, CellsRef
 
-VERSION = 1
-FILE = "candidates.parquet"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A place in the plane of one miner: its block and partition, and the artifact that fills it."""
-
-    block: int
-    partition: str
-    fingerprint: str
+VERSION = 2
 
 
 def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
@@ -124,27 +104,38 @@ def cells_content(inputs: MiningInputs, miner: str) -> str:
 def mine_cells(inputs: MiningInputs, miner: str, store: Store, progress: Progress = no_progress) -> CellsRef:
     """Fill the missing cells of `miner` and give a reference to all of them.
 
-    `progress` counts cells of which whole ones are done at the start. The facts of the artifact list the cells by
-    block and partition, how many were mined now and how many candidates there are.
+    A partition or block that changed is patched where an earlier build of the dataset mined it before. `progress`
+    counts cells of which whole ones are done at the start. The facts of the artifact list the cells by block and
+    partition, how many were mined now and how many pairs that scored.
     """
-    cells = plan_cells(inputs, miner)
+    blocks, cells = query_blocks(inputs, miner), plan_cells(inputs, miner)
     wanted = missing_cells(cells, store)
-    done = len(cells) - len(wanted)
+    done, scored = len(cells) - len(wanted), 0
     step = f"mine {miner}"
     progress(step, done, len(cells))
-    if wanted:
-        for _ in _mine(inputs, miner, wanted, store):
-            done += 1
-            progress(step, done, len(cells))
-    rows = sum(store.manifest(CellRef.kind, cell.fingerprint).rows for cell in cells)
+    for pairs in _mine(inputs, miner, wanted, blocks, store):
+        done, scored = done + 1, scored + pairs
+        progress(step, done, len(cells))
+    key = fingerprint("cells", VERSION, [cell.fingerprint for cell in cells])
     facts: dict[str, object] = {
         "miner": miner,
         "mined": len(wanted),
+        "scored": scored,
+        "identity": miner_identity(inputs, miner),
+        "contents": dict(inputs.snapshot.partition_contents),
+        "blocks": [[block.query_id[0], block.query_id[-1]] for block in blocks],
         "cells": [[cell.block, cell.partition, cell.fingerprint] for cell in cells],
     }
-    key = fingerprint("cells", VERSION, [cell.fingerprint for cell in cells])
+    rows = sum(store.manifest(CellRef.kind, cell.fingerprint).rows for cell in cells)
     with store.staging() as staged:
-        return store.commit(CellsRef, key, cells_content(inputs, miner), rows, staged, facts)
+        ref = store.commit(CellsRef, key, cells_content(inputs, miner), rows, staged, facts)
+    remember_plane(store, inputs.dataset, miner, key)
+    return ref
+
+
+def miner_identity(inputs: MiningInputs, miner: str) -> str:
+    """Name what the hits of `miner` depend on beside texts, times, ids and depths."""
+    return fingerprint(_identity(find_miner(miner), miner, inputs))
 
 
 def find_cells(store: Store, key: str) -> CellsRef | None:
@@ -160,16 +151,6 @@ def listed_cells(store: Store, ref: CellsRef) -> list[Cell]:
         message = f"cells {ref.fingerprint[:16]} in {store.root} list no cells. Delete them and build again"
         raise ArtifactError(message)
     return [Cell(int(block), str(partition), str(name)) for block, partition, name in cells]
-
-
-def open_documents(inputs: MiningInputs, partition: str, ids: pl.Series) -> Documents:
-    """Read one partition; `ids` are the ids of all documents in the order of their rows."""
-    documents = inputs.snapshot.documents(partition)
-    places = pl.DataFrame({"doc_id": ids}).with_row_index("row")
-    found = documents.select("doc_id").join(places, on="doc_id", how="left", maintain_order="left")
-    rows = found.get_column("row").to_numpy().astype(np.int64)
-    created = moments_of_creation(documents.get_column("created_at"), inputs.config.time)
-    return Documents(documents.get_column("doc_id"), document_texts(documents), rows, created)
 
 
 def estimate_memory(inputs: MiningInputs, dimensions: int) -> int:
@@ -197,48 +178,12 @@ def _block_digest(block: Queries) -> str:
     return rows_digest(pl.DataFrame(columns), ["query_id"])
 
 
-def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], store: Store) -> Iterator[CellRef]:
-    """Fill each of the `wanted` cells; a partition is opened once for all its blocks."""
-    blocks = query_blocks(inputs, miner)
+def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], blocks: list[Queries], store: Store) -> Iterator[int]:
+    """Fill each of the `wanted` cells, partition by partition; yield how many pairs each scored."""
+    if not wanted:
+        return
     opened = find_miner(miner).open_miner(inputs)
-    ids = doc_ids(inputs.snapshot)
-    partition, documents, search = "", None, None
-    for cell in wanted:
-        if documents is None or search is None or cell.partition != partition:
-            partition, documents = cell.partition, open_documents(inputs, cell.partition, ids)
-            search = opened.open_partition(documents)
-        yield _fill(cell, miner, blocks[cell.block], documents, search, store)
-
-
-def _fill(cell: Cell, miner: str, queries: Queries, documents: Documents, search: Search, store: Store) -> CellRef:
-    hits = search(queries)
-    frame = cell_frame(miner, queries, documents, hits)
-    with store.staging() as staged:
-        write_table(frame, "cell", staged / FILE, presorted=True)
-        facts: dict[str, object] = {"miner": miner, "queries": len(queries.rows), "documents": len(documents.rows)}
-        return store.commit(CellRef, cell.fingerprint, _content(hits), len(hits), staged, facts)
-
-
-def cell_frame(miner: str, queries: Queries, documents: Documents, hits: Hits) -> pl.DataFrame:
-    """Write `hits` with ids; they are in the order of the table's key already, since rows follow ids."""
-    return pl.DataFrame(
-        {
-            "query_id": queries.query_id.gather(hits.query),
-            "doc_id": documents.doc_id.gather(hits.doc),
-            "miner": pl.Series([miner], dtype=pl.Enum([miner])).new_from_index(0, len(hits)),
-            "rank": _ranks(hits.query),
-            "score": hits.score,
-        }
-    )
-
-
-def _ranks(query: Rows) -> pl.Series:
-    return pl.Series(ranks(query), dtype=pl.Int32)
-
-
-def _content(hits: Hits) -> str:
-    """Hash the rows of a cell by their numbers; the ids are covered by its fingerprint."""
-    digest = hashlib.sha256()
-    for column, kind in ((hits.query, "<i8"), (hits.doc, "<i8"), (hits.score, "<f8")):
-        digest.update(column.astype(kind).tobytes())
-    return digest.hexdigest()
+    planes = earlier_planes(store, inputs.dataset, miner, miner_identity(inputs, miner)) if opened.exact else []
+    for partition in dict.fromkeys(cell.partition for cell in wanted):
+        cells = [cell for cell in wanted if cell.partition == partition]
+        yield from fill_partition(inputs, opened, partition, cells, blocks, planes, store)

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from negset.errors import ArtifactError
-from negset.mining.cells import FILE, Cell, listed_cells, query_blocks
+from negset.mining.cell_files import Cell, read_candidates
+from negset.mining.cells import listed_cells, query_blocks
 from negset.mining.ledger_documents import LedgerDocuments, open_documents
 from negset.mining.miner import MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
@@ -23,8 +23,7 @@ from negset.mining.recipe import basis_miner
 from negset.progress import Progress, no_progress
 from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
 from negset.store import Store
-from negset.tables import read_table
-from schemas.refs import CellRef, CellsRef
+from schemas.refs import CellsRef
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ def _computed(ledger: Ledger, miner: str, queries: Queries, pairs: Rows) -> Floa
 def _proposals(ledger: Ledger, miner: str, number: int, store: Store) -> Proposals:
     """Merge the block's row of cells of `miner` and rank what is left of it."""
     queries = ledger.blocks[miner][number]
-    parts = [_read_cell(ledger, queries, cell, store) for cell in ledger.cells[miner].get(number, [])]
+    parts = [_read_cell(ledger, cell, store) for cell in ledger.cells[miner].get(number, [])]
     # The rows of a single cell are in this order, and cut, already.
     hits = parts[0] if len(parts) == 1 else top_hits(join_hits(parts), queries.depths)
     pairs = queries.rows[hits.query] * len(ledger.documents) + hits.doc
@@ -221,19 +220,10 @@ def _proposals(ledger: Ledger, miner: str, number: int, store: Store) -> Proposa
     return Proposals(pairs[order], ranks(hits.query)[order], hits.score[order])
 
 
-def _read_cell(ledger: Ledger, queries: Queries, cell: Cell, store: Store) -> Hits:
+def _read_cell(ledger: Ledger, cell: Cell, store: Store) -> Hits:
     """Read one cell as row numbers: of the block's queries and of all documents."""
-    folder = store.open(CellRef.kind, cell.fingerprint)
-    frame = read_table(folder / FILE, ["query_id", "doc_id", "score"])
-    rows = pl.DataFrame({"query_id": queries.query_id}).with_row_index("query")
-    placed = frame.join(rows, on="query_id", how="left", maintain_order="left").join(
-        ledger.documents.placed(cell.partition), on="doc_id", how="left", maintain_order="left"
-    )
-    if placed.get_column("query").null_count() or placed.get_column("doc").null_count():
-        message = f"{folder / FILE} names queries or documents of another snapshot; mine again"
-        raise ArtifactError(message)
-    query, doc = (placed.get_column(name).to_numpy().astype(np.int64) for name in ("query", "doc"))
-    return Hits(query, doc, placed.get_column("score").to_numpy())
+    hits = read_candidates(store, cell.fingerprint)
+    return Hits(hits.query, ledger.documents.rows[cell.partition][hits.doc], hits.score)
 
 
 def _by_block(cells: list[Cell]) -> dict[int, list[Cell]]:

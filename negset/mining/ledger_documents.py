@@ -39,12 +39,6 @@ class LedgerDocuments:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def placed(self, partition: str) -> pl.DataFrame:
-        """Give `doc_id` and the row `doc` of each document of `partition`."""
-        rows = self.rows[partition]
-        ids = self.ids if len(rows) == len(self.ids) else self.ids.gather(rows)
-        return pl.DataFrame({"doc_id": ids, "doc": rows})
-
     def take(self, row_U: Rows) -> Documents:
         """Give the documents of the rows `row_U`, which ascend, with their texts."""
         created = np.full(len(row_U), FIRST, dtype=np.int64)  # scoring a pair asks no time

@@ -36,6 +36,10 @@ class MiningInputs:
     query_vectors: "Vectors | None" = None
     document_vectors: "Vectors | None" = None
     statistics: "Statistics | None" = None
+    dataset: str = ""
+    """Name of the set that is built: what was mined for it before is built upon."""
+    memory: int = 1 << 30
+    """Bytes that a miner may keep of one partition, beside what a block of queries needs."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,15 @@ ScorePairs = Callable[[Queries, Documents, Rows, Rows], Floats]
 
 @dataclass(frozen=True)
 class OpenMiner:
-    """A miner that is ready to search. `score_pairs` is None where a pair by itself has no score."""
+    """A miner that is ready to search.
+
+    `score_pairs` is None where a pair by itself has no score. Hits that are not `exact` cannot be built upon when
+    documents change.
+    """
 
     open_partition: Callable[[Documents], Search]
     score_pairs: ScorePairs | None
+    exact: bool = True
 
 
 class MinerModule(Protocol):

@@ -30,8 +30,8 @@ class Facts:
     """What the snapshot says of every query and of every document that matters to a set.
 
     `queries`: query_id, query_split, query_text (group), text_hash, held_out (a split that is held out more has
-    its text too). `documents`: doc_id, doc_text (group), text_hash. Equal groups are equal normalised texts, of
-    queries and documents alike.
+    its text too), asked_at. `documents`: doc_id, doc_text (group), text_hash, created_at. Equal groups are equal
+    normalised texts, of queries and documents alike; times are microseconds since 1970.
     `known_ids`: query_text, doc_id; `known_texts`: query_text, doc_text: the known positives of a query's text.
     `judged`: query_id, doc_id that the qrels call positive.
     """
@@ -43,11 +43,19 @@ class Facts:
     judged: pl.DataFrame
 
 
-def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path, splits: Sequence[str] = ()) -> None:
+def build_view(
+    folder: Path,
+    selection: Path,
+    snapshot: Snapshot,
+    database: Path,
+    splits: Sequence[str] = (),
+    *,
+    timed: bool = False,
+) -> None:
     """Write the scalar view of the set staged in `folder` to the SQLite file `database`.
 
     The folder `selection` has the candidates, which a set need not publish. Queries of `splits` were asked for
-    negatives, those of all splits where it is empty.
+    negatives, those of all splits where it is empty. Negatives have times only in a view that is `timed`.
     """
     database.unlink(missing_ok=True)
     with (
@@ -56,7 +64,7 @@ def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path
     ):
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        views = _views(folder, selection, snapshot_facts(folder, snapshot), splits)
+        views = _views(folder, selection, snapshot_facts(folder, snapshot), splits, timed=timed)
         writing = writer.submit(connection.commit)
         for table, view in views:
             writing.result()  # one view waits at most
@@ -65,7 +73,9 @@ def build_view(folder: Path, selection: Path, snapshot: Snapshot, database: Path
         connection.commit()
 
 
-def _views(folder: Path, selection: Path, facts: Facts, splits: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+def _views(
+    folder: Path, selection: Path, facts: Facts, splits: Sequence[str], *, timed: bool
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield each table of the scalar view with its rows, `negatives` in parts."""
     queries = read_parts(folder, "queries")
     documents = pl.concat(_fingerprinted(folder))
@@ -75,7 +85,7 @@ def _views(folder: Path, selection: Path, facts: Facts, splits: Sequence[str]) -
     yield "documents", documents_view(documents, facts)
     yield "positives", positives_view(positives, queries, documents, facts)
     for part in whole_queries(folder, "negatives"):
-        yield "negatives", negatives_view(part, queries, documents, facts)
+        yield "negatives", negatives_view(part, queries, documents, facts, timed=timed)
     counted, ledger = negatives_by_query(folder), candidates_by_query(selection)
     yield "fates", fates_view(fates, queries, counted, ledger, facts, splits)
     yield "candidates", candidates_view(ledger, counted)
@@ -95,13 +105,18 @@ def snapshot_facts(folder: Path, snapshot: Snapshot) -> Facts:
     found = pl.concat(
         snapshot.documents(name)
         .join(wanted, on="doc_id", how="semi")
-        .select("doc_id", "text_sha256", text_hash=_text_hash())
+        .select("doc_id", "text_sha256", text_hash=_text_hash(), created_at=pl.col("created_at").dt.epoch("us"))
         for name in snapshot.partitions()
     )
     everything = snapshot.queries()
     held_out = pl.col("query_id").is_in(query_leaks(everything).get_column("query_id").implode())
     asked = everything.select(
-        "query_id", "text_sha256", query_split="split", text_hash=pl.col("text").hash(), held_out=held_out
+        "query_id",
+        "text_sha256",
+        query_split="split",
+        text_hash=pl.col("text").hash(),
+        held_out=held_out,
+        asked_at=pl.col("asked_at").dt.epoch("us"),
     )
     digests = pl.concat([asked.select("text_sha256"), found.select("text_sha256")])
     groups = digests.unique().sort("text_sha256").with_row_index("group")
@@ -174,16 +189,21 @@ def positives_view(
     )
 
 
-def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts) -> pl.DataFrame:
-    """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part."""
+def negatives_view(
+    part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts, *, timed: bool = False
+) -> pl.DataFrame:
+    """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part.
+
+    Only a `timed` view has `asked_at` and `created_at`: writing them takes an eighth of the whole table's time.
+    """
     numbers = ("score", "positive_score", "weight", "sample_prob")
     named = pl.col("scores").list.eval(pl.element().struct.field("value").is_finite()).list.all()
     finite = pl.all_horizontal(*(pl.col(name).is_finite().fill_null(value=True) for name in numbers), named)
     texts = ["query_text", "doc_text"]
     joined = (
         _resolved(part.with_columns(finite=finite).drop("scores"), queries, documents)
-        .join(facts.queries.select("query_id", "query_text"), on="query_id", how="left")
-        .join(facts.documents.select("doc_id", "doc_text"), on="doc_id", how="left")
+        .join(facts.queries.select("query_id", "query_text", "asked_at"), on="query_id", how="left")
+        .join(facts.documents.select("doc_id", "doc_text", "created_at"), on="doc_id", how="left")
         .join(_marked(facts.known_ids, "known_positive"), on=["query_text", "doc_id"], how="left")
         .join(_marked(facts.known_texts, "known_text"), on=texts, how="left")
         .join(queries.select("query_id", query_split="split").unique("query_id"), on="query_id", how="left")
@@ -202,6 +222,7 @@ def negatives_view(part: pl.DataFrame, queries: pl.DataFrame, documents: pl.Data
         "weight",
         "source",
         "split",
+        *(["asked_at", "created_at"] if timed else []),
         weight_null=pl.col("weight").is_null(),
         previous_score=before,
         after_unscored=later & before.is_null(),

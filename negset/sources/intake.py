@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 import polars as pl
@@ -76,8 +77,9 @@ def take_tables(
     columns, intake = source.columns, new_intake(source)
     add = adders(intake, columns)
     corpus, queries, qrels = files
+    dated = (columns.version_at,) if columns.version_at else ()
     for name in corpus:
-        take(name, intake, add.document, (columns.doc_id, columns.doc_text))
+        take(name, intake, add.document, (columns.doc_id, columns.doc_text, *dated))
     for name in queries:
         take(name, intake, add.query, (columns.query_id, columns.query_text))
     for name in qrels:
@@ -97,7 +99,7 @@ def take_frame(frame: pl.DataFrame, name: str, first: int, intake: Intake, add: 
 
 def document_row(row: Row, columns: ColumnsConfig, file: str, line: int) -> tuple[object, ...]:
     """Give a row of the corpus from a `row` of a table; raise BadRow naming the column that is wrong."""
-    used = (columns.doc_id, columns.doc_title, columns.doc_text, columns.created_at)
+    used = (columns.doc_id, columns.doc_title, columns.doc_text, columns.created_at, columns.version_at)
     return (
         id_of(row.get(columns.doc_id), columns.doc_id),
         optional_text_of(row.get(columns.doc_title), columns.doc_title),
@@ -106,6 +108,7 @@ def document_row(row: Row, columns: ColumnsConfig, file: str, line: int) -> tupl
         _metadata(row, used),
         file,
         line,
+        _version_of(row, columns.version_at),
     )
 
 
@@ -133,6 +136,7 @@ def qrel_row(row: Row, columns: ColumnsConfig, file: str, line: int, split: str 
         optional_text_of(row.get(columns.split), columns.split) or split,
         file,
         line,
+        time_of(row.get(columns.judged_at), columns.judged_at),
     )
 
 
@@ -142,6 +146,14 @@ def query_text_of(value: object, column: str) -> str:
     if not text.strip():
         raise BadRow(column=column, reason="empty query")
     return text
+
+
+def _version_of(row: Row, column: str) -> datetime | None:
+    """Give the time of a row's version; every row must have one where the configuration names its `column`."""
+    version = time_of(row.get(column), column) if column else None
+    if column and version is None:
+        raise BadRow(column=column, reason="no time of this version")
+    return version
 
 
 def check_columns(shown: str, needed: Iterable[str], found: Iterable[str]) -> None:

@@ -1,16 +1,19 @@
 """Read a source in any format into three tables, with splits and ids settled; and name what would be read."""
 
 import importlib
+from dataclasses import replace
 from typing import Protocol, cast
 
 import polars as pl
 
 from negset.fingerprint import fingerprint, identity
+from negset.partitions import partitioning
+from negset.sources.known import known_tables
 from negset.sources.tables import SourceTables
 from negset.text import text_digest
 from schemas.config import SourceConfig
 
-VERSION = 1
+VERSION = 2
 """Raised when a reader gives other rows for the same files."""
 
 UNLABELLED = "unlabelled"
@@ -32,20 +35,21 @@ class Reader(Protocol):
 def read_source(source: SourceConfig) -> SourceTables:
     """Read `source`; every query and judgement gets a split, document ids the configured width.
 
+    Of a source as of some time, what came later is left out before anything is concluded from the rows.
     Raises InputError naming file and line where the source is not what it is said to be.
     """
     tables = _reader(source).read(source)
-    tables = _padded(tables, source.id_width)
+    tables = known_tables(_padded(tables, source.id_width), source)
     return _held_out(_with_splits(tables, source.split), source)
 
 
 def source_fingerprint(source: SourceConfig) -> str:
-    """Name a snapshot of `source`: the bytes of every file it would read, its options and its partitions.
+    """Name a snapshot of `source`: the bytes of every file it would read, its options and how its corpus is cut.
 
     Where the files lie is not part of it, nor are their times.
     """
     options = {name: value for name, value in identity(source).items() if name != "path"}
-    return fingerprint("snapshot", VERSION, options, source.partitions, _reader(source).contents(source))
+    return fingerprint("snapshot", VERSION, options, partitioning(source), _reader(source).contents(source))
 
 
 def _reader(source: SourceConfig) -> Reader:
@@ -140,11 +144,9 @@ def _replaced(
     queries: pl.DataFrame | None = None,
     qrels: pl.DataFrame | None = None,
 ) -> SourceTables:
-    return SourceTables(
+    return replace(
+        tables,
         corpus=tables.corpus if corpus is None else corpus,
         queries=tables.queries if queries is None else queries,
         qrels=tables.qrels if qrels is None else qrels,
-        quarantine=tables.quarantine,
-        rows_read=tables.rows_read,
-        notes=tables.notes,
     )

@@ -1,13 +1,15 @@
 """A Stack Exchange dump: `Posts.xml` and `PostLinks.xml`, gzipped or not.
 
 Documents are the questions (`q<id>`, with their title) and the answers (`a<id>`). A query is a question's title,
-under the question's id. Relevance is 3 for the accepted answer and for a question that it duplicates (link type 3),
+under the question's id. A duplicate is known from the day of its link; who accepted and voted when, the dump does not
+say. Relevance is 3 for the accepted answer and for a question that it duplicates (link type 3),
 2 for an answer with a score of 3 or more, 1 for one with 0 to 2, 0 for one voted below zero: a judged negative.
 Posts of other kinds (tag texts) and links of other kinds or out of the dump are passed over and counted.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 from xml.parsers import expat
 
@@ -124,15 +126,24 @@ def _take_links(place: Place, name: str, questions: set[str], intake: Intake) ->
         if row.get("LinkTypeId") != DUPLICATE:
             intake.note("links that mark no duplicate")
         elif row.get("PostId") in questions and row.get("RelatedPostId") in questions:
-            _judge(intake, row["PostId"], f"q{row['RelatedPostId']}", 3, name, line)
+            linked = time_of(row.get("CreationDate"), "CreationDate")
+            _judge(intake, row["PostId"], f"q{row['RelatedPostId']}", 3, name, line, linked)
         else:
             intake.note("duplicate links out of the dump")
 
     take_rows(place, name, intake, take)
 
 
-def _judge(intake: Intake, question: str, document: str, relevance: int, name: str, line: int) -> None:
-    intake.qrels.add((f"q{question}", document, relevance, None, name, line))
+def _judge(
+    intake: Intake,
+    question: str,
+    document: str,
+    relevance: int,
+    name: str,
+    line: int,
+    judged_at: datetime | None = None,
+) -> None:
+    intake.qrels.add((f"q{question}", document, relevance, None, name, line, judged_at))
 
 
 def _grade(score: int, accepted: bool) -> int:

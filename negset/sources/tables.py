@@ -23,6 +23,7 @@ CORPUS: Final[Columns] = MappingProxyType(
         "metadata": pl.String,
         "file": pl.String,
         "line": pl.Int64,
+        "version_at": TIME,
     }
 )
 QUERIES: Final[Columns] = MappingProxyType(
@@ -44,14 +45,44 @@ QRELS: Final[Columns] = MappingProxyType(
         "split": pl.String,
         "file": pl.String,
         "line": pl.Int64,
+        "judged_at": TIME,
     }
 )
+DATES: Final = ("version_at", "judged_at")
+"""Last columns of the corpus and the qrels, which few formats know: a row may end before them."""
 QUARANTINE: Final[Columns] = MappingProxyType(
     {"file": pl.String, "line": pl.Int64, "column": pl.String, "reason": pl.String, "sha256": pl.String}
 )
 
 PACKED = 65_536
 """Rows that are held as Python values before they are packed into a frame."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are well formed, but not of the time that was asked for."""
+
+    documents_later: int = 0
+    """Rows of documents, or of versions of them, from after `source.as_of`."""
+    documents_superseded: int = 0
+    """Rows of older versions of the corpus or of a document."""
+    documents_undated: int = 0
+    """Rows of documents without a date, left out under `source.undated = "drop"`."""
+    queries_later: int = 0
+    qrels_later: int = 0
+    """Judgements from after `source.as_of`."""
+    qrels_left_out: int = 0
+    """Judgements of a query or document that is left out."""
+
+    @property
+    def documents(self) -> int:
+        """All rows of documents that are left out."""
+        return self.documents_later + self.documents_superseded + self.documents_undated
+
+    @property
+    def qrels(self) -> int:
+        """All judgements that are left out."""
+        return self.qrels_later + self.qrels_left_out
 
 
 @dataclass(frozen=True)
@@ -68,6 +99,7 @@ class SourceTables:
     quarantine: pl.DataFrame
     rows_read: int
     notes: Mapping[str, int] = field(default_factory=dict)
+    left_out: LeftOut = LeftOut()
 
 
 class Rows:
@@ -75,6 +107,7 @@ class Rows:
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
+        self._missing: tuple[None, ...] = (None,) if list(columns)[-1] in DATES else ()
         self._waiting: list[tuple[object, ...]] = []
         self._packed: list[pl.DataFrame] = []
 
@@ -82,8 +115,8 @@ class Rows:
         return len(self._waiting) + sum(part.height for part in self._packed)
 
     def add(self, row: tuple[object, ...]) -> None:
-        """Append one `row`, its values in the order of the columns."""
-        self._waiting.append(row)
+        """Append one `row`, its values in the order of the columns; the last of them may lack if it is a date."""
+        self._waiting.append(row if len(row) == len(self._columns) else (*row, *self._missing))
         if len(self._waiting) >= PACKED:
             self._pack()
 

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from flows.cli import main
@@ -73,6 +75,36 @@ def test_init_recognises_a_folder_and_writes_a_config_that_plans(beir, home, tmp
     assert capsys.readouterr().out.startswith("ingest          runs")
     assert main(["init", "--source", str(beir), "--out", str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_as_of_is_short_for_its_option(monkeypatch, tmp_path):
+    import flows.commands.plan
+
+    seen = []
+    monkeypatch.setattr(flows.commands.plan, "run", lambda options: seen.append(options.overrides) or 0)
+    assert main(["plan", "x.toml", "--set", "mine.depth=3", "--as-of", "2024-06-30"]) == 0
+    assert seen == [["mine.depth=3", "source.as_of=2024-06-30"]]
+
+
+def test_a_plan_follows_the_day(build_file, home, capsys):
+    assert main(["plan", str(build_file), "--as-of", "2024-06-31"]) == 2
+    assert "source.as_of = '2024-06-31'" in capsys.readouterr().err
+    assert main(["plan", str(build_file), "--as-of", "2024-06-30"]) == 0
+
+
+def test_init_tells_of_times_where_there_are_some(collection, home, tmp_path, capsys):
+    folder = collection(tmp_path / "dated", {"d1": "one"}, {"q1": "first"}, [("q1", "d1", 1)])
+    assert main(["init", "--source", str(folder), "--out", str(tmp_path / "plain.toml")]) == 0
+    assert "as-of" not in (tmp_path / "plain.toml").read_text()
+    corpus = pl.read_parquet(folder / "corpus.parquet")
+    corpus.with_columns(created_at=date(2024, 1, 1)).write_parquet(folder / "corpus.parquet")
+    out = tmp_path / "dated.toml"
+    assert main(["init", "--source", str(folder), "--out", str(out)]) == 0
+    assert "`negset build dated.toml --as-of" in out.read_text()
+    assert "time" not in tomllib.loads(out.read_text())["mine"]
+    told = [line.removeprefix("# ") for line in out.read_text().splitlines() if line.startswith(("# limit", "# grace"))]
+    out.write_text(out.read_text() + "\n[mine.time]\n" + "\n".join(told))
+    assert main(["plan", str(out)]) == 0  # what it tells of can be written
 
 
 def test_init_says_what_it_looked_for(tmp_path, capsys):

@@ -3,16 +3,28 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import polars as pl
 import pytest
 
 from negset.fingerprint import fingerprint, rows_digest
+from negset.partitions import PartitionFacts
 from negset.text import document_text, text_digest
 
 TIME = pl.Datetime("us", "UTC")
 Label = tuple[str, str, int] | tuple[str, str, int, str]
+
+
+def facts_of(name: str, created: pl.Series) -> PartitionFacts:
+    return PartitionFacts(
+        label=name,
+        documents=len(created),
+        undated=created.null_count(),
+        first_created=created.min(),
+        last_created=created.max(),
+    )
 
 
 class MemorySnapshot:
@@ -63,6 +75,9 @@ class MemorySnapshot:
             for number in range(partitions)
         }
         self.partition_contents = {name: rows_digest(part, ["doc_id"]) for name, part in self._parts.items()}
+        self.partition_facts = {
+            name: facts_of(name, part.get_column("created_at")) for name, part in self._parts.items()
+        }
         self.content = fingerprint(
             rows_digest(corpus, ["doc_id"]),
             rows_digest(self._queries, ["query_id"]),
@@ -94,12 +109,19 @@ class MemoryVectors:
     def gather(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([self._embed(text) for text in texts], dtype=np.float32).reshape(len(texts), self.dimensions)
 
+    def rows(self, texts: Sequence[str]) -> np.ndarray:
+        return self.gather(texts)
+
     def _embed(self, text: str) -> np.ndarray:
-        seeds = [int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") for word in text.lower().split()]
-        total = sum(
-            (np.random.default_rng(seed).standard_normal(self.dimensions) for seed in seeds), np.ones(self.dimensions)
-        )
+        total = sum((word_vector(word, self.dimensions) for word in text.lower().split()), np.ones(self.dimensions))
         return total / np.linalg.norm(total)
+
+
+@cache
+def word_vector(word: str, dimensions: int) -> np.ndarray:
+    """Give the direction of a word."""
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).standard_normal(dimensions)
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,11 @@ def source_tables(
     documents = [("d1", None, "one"), ("d2", "T", "two")] if documents is None else documents
     queries = [("q1", "first", "train"), ("q2", "second", "train")] if queries is None else queries
     qrels = [("q1", "d1", 1, "train")] if qrels is None else qrels
-    corpus = [(key, title, text, None, None, "corpus", line) for line, (key, title, text) in enumerate(documents, 1)]
+    corpus = [
+        (key, title, text, None, None, "corpus", line, None) for line, (key, title, text) in enumerate(documents, 1)
+    ]
     asked = [(key, text, split, None, None, "queries", line) for line, (key, text, split) in enumerate(queries, 1)]
-    judged = [(*row, "qrels", line) for line, row in enumerate(qrels, 1)]
+    judged = [(*row, "qrels", line, None) for line, row in enumerate(qrels, 1)]
     return SourceTables(
         corpus=pl.DataFrame(corpus, schema=dict(CORPUS), orient="row"),
         queries=pl.DataFrame(asked, schema=dict(QUERIES), orient="row"),
@@ -84,7 +86,7 @@ def test_a_document_of_a_title_alone_is_kept():
 def test_judgements_of_what_is_missing_are_set_aside_counted_and_named():
     qrels = [("q1", "d1", 1, "train"), ("q9", "d1", 1, "train"), ("q1", "d9", 1, "train"), ("q9", "d9", 1, "train")]
     found = canonical_tables(source_tables(qrels=qrels), LAX)
-    assert found.qrels.rows() == [("q1", "d1", 1, "train")]
+    assert found.qrels.rows() == [("q1", "d1", 1, "train", None)]
     assert sorted(found.quarantine.select("line", "column", "reason").rows()) == [
         (2, "query_id", NO_QUERY),
         (3, "doc_id", NO_DOCUMENT),
@@ -98,7 +100,7 @@ def test_judgements_of_what_is_missing_are_set_aside_counted_and_named():
 def test_of_two_relevances_the_highest_is_kept_and_splits_stay_apart():
     qrels = [("q1", "d1", 0, "train"), ("q1", "d1", 2, "train"), ("q1", "d1", 2, "train"), ("q1", "d1", 1, "test")]
     found = canonical_tables(source_tables(qrels=qrels), STRICT)
-    assert found.qrels.rows() == [("q1", "d1", 1, "test"), ("q1", "d1", 2, "train")]
+    assert found.qrels.rows() == [("q1", "d1", 1, "test", None), ("q1", "d1", 2, "train", None)]
     assert (found.facts.qrels_merged, found.facts.qrels_conflicting) == (2, 1)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from negset.configuration import load_build_config, load_train_config
 from negset.errors import ConfigError
+from schemas.config import BuildConfig
 
 _TOML = 'name = "small"\n[source]\nformat = "beir"\npath = "corpus"\n'
 
@@ -52,9 +53,32 @@ def test_overrides_are_toml_values(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ('"2024-06-30"', "2024-06-30T23:59:59.999999+00:00"),
+        ("2024-06-30", "2024-06-30T23:59:59.999999+00:00"),
+        ('"20240630"', "2024-06-30T23:59:59.999999+00:00"),
+        ("2024-06-30T00:00:00Z", "2024-06-30T00:00:00.000000+00:00"),
+        ('"2024-06-30 12:00"', "2024-06-30T12:00:00.000000+00:00"),
+        ('"2024-06-30T01:00:00+02:00"', "2024-06-29T23:00:00.000000+00:00"),
+        ('""', ""),
+    ],
+)
+def test_a_day_ends_at_its_last_moment_in_utc(tmp_path, written, moment):
+    config = load_build_config(_written(tmp_path, f"{_TOML}as_of = {written}\n"))
+    assert config.source.as_of == moment
+    again = load_build_config(_written(tmp_path, _TOML), [f"source.as_of={written}"])
+    assert again.source.as_of == moment
+    assert BuildConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         (_TOML + "[mine]\ndepht = 5\n", r"unknown key 'mine\.depht' \(did you mean 'depth'\?\)"),
+        (_TOML + 'as_of = "soon"\n', r"source\.as_of = 'soon': value error, no ISO date or time, such as 2024-06-30"),
+        (_TOML + "as_of = 3\n", r"source\.as_of = 3: input should be a valid string"),
+        (_TOML + 'partition_by = "column:"\n', r"source\.partition_by = 'column:'"),
         (_TOML + "[mine]\ndepth = 0\n", r"mine\.depth = 0: input should be greater than or equal to 1"),
         (_TOML.replace("small", "Not A Slug"), r"name = 'Not A Slug'"),
         ("[source]\nformat = 'beir'\n", "key 'name' is missing"),

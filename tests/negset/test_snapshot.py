@@ -9,7 +9,8 @@ import pytest
 
 from negset.canonical import SnapshotFacts, canonical_tables
 from negset.errors import ArtifactError, InputError, NegsetError
-from negset.snapshot import Snapshot, build_snapshot, open_snapshot, partition_names
+from negset.partitions import bucket_labels
+from negset.snapshot import Snapshot, build_snapshot, open_snapshot
 from negset.sources.reading import read_source
 from negset.store import Store
 from schemas.config import SourceConfig
@@ -94,7 +95,7 @@ def test_a_partition_is_decided_by_its_ids_alone(tmp_path, store):
     changed = {
         name for name in before.partitions() if before.partition_contents[name] != after.partition_contents[name]
     }
-    assert changed == set(partition_names(pl.Series(["new"]), 3))
+    assert changed == set(bucket_labels(pl.Series(["new"]), 3))
 
 
 def test_the_same_files_are_read_once(tmp_path, store, monkeypatch):

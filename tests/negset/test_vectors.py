@@ -62,7 +62,8 @@ def test_every_text_gets_its_own_vector_back_in_any_order(store):
 def test_vectors_stay_on_disk_mapped_into_memory(store):
     vectors = open_vectors(store, embed(CountingEncoder(), TEXTS, store))
 
-    assert all(isinstance(shard, np.memmap) for shard in vectors.shards)
+    shards = [vectors.read_shard(number) for number in range(len(vectors.places.shards))]
+    assert all(isinstance(shard, np.memmap) for shard in shards)
 
 
 def test_a_text_with_several_ids_is_encoded_once_as_the_first_id(store):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,8 @@ import pytest
 from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig
 
 _WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh oxbow pine quarry".split()
+
+_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 _PUBLISH = """
 import sys
@@ -44,13 +47,20 @@ def _write(folder: Path, seed: int | None) -> None:
     folder.mkdir()
     texts = [f"{_WORDS[n % 16]} {_WORDS[n // 3 % 16]} {_WORDS[n // 7 % 16]} {_WORDS[n // 11 % 16]}" for n in range(400)]
     corpus = pl.DataFrame(
-        {"doc_id": [f"d{n:03}" for n in range(400)], "title": [f"t{n % 5}" for n in range(400)], "text": texts}
+        {
+            "doc_id": [f"d{n:03}" for n in range(400)],
+            "title": [f"t{n % 5}" for n in range(400)],
+            "text": texts,
+            "created_at": [None if n % 9 == 0 else _DAY + timedelta(days=n % 50) for n in range(400)],
+            "shelf": [f"../{n % 4} ß" for n in range(400)],
+        }
     )
     queries = pl.DataFrame(
         {
             "query_id": [f"q{n:02}" for n in range(40)],
             "text": [f"{_WORDS[n % 16]} {_WORDS[n // 2 % 16]} ask{n}" for n in range(40)],
             "split": ["test" if n % 5 == 0 else "train" for n in range(40)],
+            "asked_at": [None if n % 7 == 0 else _DAY + timedelta(days=n) for n in range(40)],
         }
     )
     qrels = pl.DataFrame(
@@ -64,15 +74,26 @@ def _write(folder: Path, seed: int | None) -> None:
 
 @pytest.mark.flow
 def test_the_version_id_knows_only_the_rows(tmp_path):
-    settings = [("0", "1", 1, None, 4096), ("1", "2", 3, 5, 7), ("77", "2", 7, 6, 11)]
+    settings: list[tuple[str, str, dict[str, object], int | None, int]] = [
+        ("0", "1", {}, None, 4096),
+        ("1", "2", {"partitions": 3}, 5, 7),
+        ("77", "2", {"partitions": 7}, 6, 11),
+        ("3", "2", {"partition_by": "created_at", "partition_every": "week"}, 7, 40),
+        ("4", "1", {"partition_by": "column:shelf"}, 8, 13),
+    ]
     ids = []
-    for number, (hash_seed, threads, partitions, shuffle, block) in enumerate(settings):
+    for number, (hash_seed, threads, cut, shuffle, block) in enumerate(settings):
         _write(tmp_path / f"source{number}", shuffle)
         config = BuildConfig(
             name="same",
-            source=SourceConfig(format="parquet", path=str(tmp_path / f"source{number}"), partitions=partitions),
+            source=SourceConfig(format="parquet", path=str(tmp_path / f"source{number}"), **cut),
             encoder=EncoderConfig(backend="lsa", dimensions=16, shard_size=100 + number),
-            mine=MineConfig(miners=("dense", "bm25", "random"), depth=30, splits=("train",), query_block=block),
+            mine=MineConfig(
+                miners=("dense", "bm25", "random"),
+                depth=30,
+                splits=("train",),
+                query_block=block,
+            ),
             recipe=RecipeConfig(name="star", negatives=4),
         )
         environment = {

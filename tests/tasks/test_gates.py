@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from negset.errors import ValidationFailed
 from negset.publishing.publish import REPORT
 from negset.publishing.scalar_view import build_view
 from schemas.config import GatesConfig
-from schemas.expectations import KEYS, Expectation, GateReport, ScoreLimit, set_expectations
+from schemas.expectations import KEYS, KNOWN_IN_TIME, Expectation, GateReport, ScoreLimit, TimeLimit, set_expectations
 from tasks import gates
 
 _path = Path(__file__).parents[1] / "negset" / "publishing" / "conftest.py"
@@ -47,7 +48,8 @@ def copied(sound, tmp_path):
 
 def verdict(staged, tmp_path, expectations, splits=()):
     view = tmp_path / "view.sqlite"
-    build_view(staged.folder, staged.selection, staged.snapshot, view, splits)
+    timed = any(one.name == KNOWN_IN_TIME for one in expectations)
+    build_view(staged.folder, staged.selection, staged.snapshot, view, splits, timed=timed)
     return gates.run_gates(view, expectations)
 
 
@@ -379,6 +381,49 @@ def test_an_empty_table_fails(copied, tmp_path, table):
     report = verdict(copied, tmp_path, set_expectations(STRICT, ()))
     assert f"{table}_present" in [check.name for check in report.failed]
     assert report.evaluated == report.expected
+
+
+ASKED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def timed(staged, seconds, asked=ASKED):
+    """Give the set's snapshot times: `asked` for q5, and for d05, its one negative, `seconds` later; None for never."""
+    created = None if seconds is None else ASKED + timedelta(seconds=seconds)
+    return replace(staged, snapshot=replace(staged.snapshot, asked=(("q5", asked),), created=(("d05", created),)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked", "undated", "passes"),
+    [
+        (-1, ASKED, "drop", True),
+        (3600, ASKED, "drop", True),  # exactly the grace
+        (3600.000001, ASKED, "drop", False),
+        (3601, ASKED, "keep", False),
+        (3601, None, "drop", True),
+        (None, ASKED, "keep", True),
+        (None, ASKED, "drop", False),
+        (None, None, "drop", True),
+    ],
+)
+def test_no_negative_from_the_future_is_published(copied, tmp_path, seconds, asked, undated, passes):
+    expectations = set_expectations(STRICT, (), TimeLimit(grace=3_600_000_000, undated=undated))
+    view = tmp_path / "view.sqlite"
+    staged = timed(copied, seconds, asked)
+    build_view(staged.folder, staged.selection, staged.snapshot, view, timed=True)
+    assert broken_in_sqlite(view, expectations) == ([] if passes else [KNOWN_IN_TIME])
+
+
+def test_a_leak_from_the_future_fails_by_name(copied, tmp_path):
+    expectations = set_expectations(STRICT, (), TimeLimit(grace=0, undated="keep"))
+    negatives = [one for one in expectations if one.table == "negatives"]
+    assert verdict(timed(copied, 0), tmp_path, negatives).passed
+    report = verdict(timed(copied, 1), tmp_path, negatives)
+    assert [(one.name, list(one.rows)) for one in report.failed] == [(KNOWN_IN_TIME, [Q5_D05])]
+    assert report.evaluated == report.expected
+
+
+def test_times_are_held_only_where_they_are_limited():
+    assert KNOWN_IN_TIME not in {one.name for one in set_expectations(STRICT, ())}
 
 
 def test_every_check_has_a_planted_fault():

@@ -7,7 +7,7 @@ import numpy as np
 
 from negset.errors import ConfigError
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
-from negset.search import Backend, Floats, Hits, Matrix, Rows, pair_scores, search_exact
+from negset.search import Corpus, Floats, Hits, Rows, open_corpus, pair_scores, search_corpus
 
 if TYPE_CHECKING:
     from negset.vectors import Vectors
@@ -28,19 +28,21 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
         message = "the miner 'dense' needs vectors: embed queries and documents before mining"
         raise ConfigError(message)
     queries, documents = inputs.query_vectors, inputs.document_vectors
+    asked = inputs.snapshot.queries().height
     return OpenMiner(
-        open_partition=partial(_open_partition, queries, documents, inputs.config.dense.backend),
+        open_partition=partial(_open_partition, inputs, asked, queries, documents),
         score_pairs=partial(score_pairs, queries, documents),
     )
 
 
-def mine(
-    queries: Queries, documents: Documents, documents_ND: Matrix, query_vectors: "Vectors", backend: Backend
-) -> Hits:
-    """Give the nearest `documents` of each query by exact inner product of unit vectors, that is by cosine."""
+def mine(queries: Queries, corpus: Corpus, created_N: Rows, query_vectors: "Vectors") -> Hits:
+    """Give the nearest documents of each query by exact inner product of unit vectors, that is by cosine.
+
+    `created_N` ascends with the documents of `corpus`, so that what a query may know is a first part of them.
+    """
     queries_QD = query_vectors.gather(queries.text.to_list())
-    # The ids serve the message of a search that meets a vector that is not finite.
-    return search_exact(queries_QD, documents_ND, queries.depths, backend, (queries.query_id, documents.doc_id))
+    limit_Q = np.searchsorted(created_N, queries.until, side="right")
+    return search_corpus(queries_QD, corpus, queries.depths, queries.query_id, limit_Q=limit_Q)
 
 
 def score_pairs(
@@ -62,12 +64,19 @@ def score_pairs(
     return scores_P
 
 
-def _open_partition(queries: "Vectors", vectors: "Vectors", backend: Backend, documents: Documents) -> Search:
-    documents_ND = vectors.gather(documents.text.to_list())
-    return partial(_mine_block, documents, documents_ND, queries, backend)
+def _open_partition(
+    inputs: MiningInputs, asked: int, queries: "Vectors", vectors: "Vectors", documents: Documents
+) -> Search:
+    by_time_N = np.argsort(documents.created, kind="stable")
+    rows = vectors.rows(documents.text.gather(by_time_N).to_list())
+    dense = inputs.config.dense
+    operations = 2.0 * asked * len(rows) * rows.shape[1]
+    names = documents.doc_id.gather(by_time_N)
+    corpus = open_corpus(
+        rows, operations, dense.backend, names, precision=dense.precision, memory=inputs.memory, order_N=by_time_N
+    )
+    return partial(_mine_block, corpus, documents.created[by_time_N], queries)
 
 
-def _mine_block(
-    documents: Documents, documents_ND: Matrix, query_vectors: "Vectors", backend: Backend, queries: Queries
-) -> Hits:
-    return mine(queries, documents, documents_ND, query_vectors, backend)
+def _mine_block(corpus: Corpus, created_N: Rows, query_vectors: "Vectors", queries: Queries) -> Hits:
+    return mine(queries, corpus, created_N, query_vectors)

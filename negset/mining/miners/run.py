@@ -1,6 +1,7 @@
 """Propose what somebody else's run has: a TREC run file, or a Parquet of query_id, doc_id, score.
 
-Ranks follow from the scores (descending, then doc_id), not from the file's own rank column.
+Ranks follow from the scores (descending, then doc_id), not from the file's own rank column. Whoever made the run
+may have searched documents that a query could not know: these are left out and counted.
 """
 
 import logging
@@ -16,9 +17,10 @@ from negset.errors import ConfigError, InputError, MissingColumnsError, listed
 from negset.fingerprint import file_digest
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.mining.positives import doc_ids
+from negset.mining.times import last_moments, moments_of_creation
 from negset.search import Floats, Hits, Rows, canonical, top_hits
 
-VERSION = 1
+VERSION = 2
 MAX_UNKNOWN_SHARE: Final = 0.1
 """Share of the rows of known queries that may name documents which the corpus lacks: more is another corpus."""
 
@@ -46,6 +48,10 @@ def identity(inputs: MiningInputs) -> object:
 def open_miner(inputs: MiningInputs) -> OpenMiner:
     """Read the run once."""
     run = read_run(_path(inputs), inputs.snapshot.queries().get_column("query_id"), doc_ids(inputs.snapshot))
+    later = count_later(run, inputs)
+    if later:
+        about = (inputs.config.run.path, later, len(run.doc))
+        _log.warning("%s: %d of %d rows are of documents created after what mine.time lets their query know", *about)
     return OpenMiner(open_partition=partial(_open_partition, run), score_pairs=partial(score_pairs, run))
 
 
@@ -83,20 +89,31 @@ def score_pairs(run: Run, queries: Queries, documents: Documents, query_P: Rows,
     return np.where(keys[place] == wanted, run.score[place], np.nan)
 
 
+def count_later(run: Run, inputs: MiningInputs) -> int:
+    """Count the pairs of `run` whose document was created after what its query may know."""
+    until_Q = last_moments(inputs.snapshot.queries().get_column("asked_at"), inputs.config.time)
+    created = inputs.snapshot.document_columns("created_at").get_column("created_at")
+    created_N = moments_of_creation(created, inputs.config.time)
+    return int((created_N[run.doc] > until_Q[run.query]).sum())
+
+
 def _open_partition(run: Run, documents: Documents) -> Search:
     place = np.searchsorted(documents.rows, run.doc)
     inside = np.zeros(len(place), dtype=bool)
     within = place < len(documents.rows)
     inside[within] = documents.rows[place[within]] == run.doc[within]
-    return partial(_mine_block, run.query[inside], place[inside], run.score[inside])
+    created = documents.created[place[inside]]
+    return partial(_mine_block, run.query[inside], place[inside], run.score[inside], created)
 
 
-def _mine_block(query_P: Rows, doc_P: Rows, score_P: Floats, queries: Queries) -> Hits:
+def _mine_block(query_P: Rows, doc_P: Rows, score_P: Floats, created_P: Rows, queries: Queries) -> Hits:
     first, last = np.searchsorted(query_P, queries.rows), np.searchsorted(query_P, queries.rows, side="right")
     count = last - first
     places = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
     query = np.repeat(np.arange(len(count)), count)
-    return top_hits(Hits(query, doc_P[places], score_P[places]), queries.depths)
+    known = created_P[places] <= queries.until[query]
+    places = places[known]
+    return top_hits(Hits(query[known], doc_P[places], score_P[places]), queries.depths)
 
 
 def _path(inputs: MiningInputs) -> Path:

@@ -1,9 +1,9 @@
-import polars as pl
+import numpy as np
 import pytest
 
-from negset.errors import ConfigError, ContractError
+from negset.errors import ConfigError
+from negset.mining.cell_files import CANDIDATES, read_candidates
 from negset.mining.cells import (
-    FILE,
     cells_content,
     cells_fingerprint,
     estimate_memory,
@@ -17,7 +17,6 @@ from negset.mining.cells import (
 )
 from negset.mining.miner import MiningInputs
 from negset.mining.statistics import open_statistics, prepare_statistics
-from negset.tables import read_table, write_table
 from schemas.config import Bm25Config, MineConfig, RandomConfig
 
 DOCUMENTS = {f"d{n:02d}": f"word{n % 7} word{n % 5} word{n % 3} common" for n in range(40)}
@@ -69,13 +68,12 @@ def test_a_cell_holds_the_best_of_its_partition_in_order(inputs, store):
     assert [(cell.block, cell.partition) for cell in cells] == [
         (block, name) for name in ("b0000of0002", "b0001of0002") for block in range(3)
     ]
-    frame = read_table(store.open("cell", cells[0].fingerprint) / FILE)
-    assert frame.columns == ["query_id", "doc_id", "miner", "rank", "score"]
-    assert frame["query_id"].unique().sort().to_list() == ["q00", "q01", "q02", "q03"]
-    assert frame.group_by("query_id").len().sort("query_id")["len"].to_list() == [7, 6, 6, 6]
-    for (_,), part in frame.group_by("query_id"):
-        assert part["rank"].to_list() == list(range(1, part.height + 1))
-        assert part.sort(pl.col("score").neg(), "doc_id")["doc_id"].to_list() == part["doc_id"].to_list()
+    hits = read_candidates(store, cells[0].fingerprint)
+    assert np.bincount(hits.query).tolist() == [7, 6, 6, 6]
+    for query in range(4):
+        here = hits.query == query
+        pairs = list(zip((-hits.score[here]).tolist(), hits.doc[here].tolist(), strict=True))
+        assert pairs == sorted(pairs)
     assert ref.rows == 2 * (7 + 8 * 6)
 
 
@@ -94,7 +92,7 @@ def test_only_a_damaged_cell_is_mined_again(inputs, store, monkeypatch):
     ref = mine_cells(inputs(), "dense", store)
     cells = listed_cells(store, ref)
     before = [store.manifest("cell", cell.fingerprint) for cell in cells]
-    path = store.folder("cell", cells[3].fingerprint) / FILE
+    path = store.folder("cell", cells[3].fingerprint) / CANDIDATES
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
@@ -164,14 +162,3 @@ def test_the_estimate_grows_with_the_largest_partition(inputs):
     assert whole > parts > 0
     # 40 documents and 4 queries of 16 float32, 7 + 3 * 6 candidates at the most, and the texts.
     assert whole - inputs(partitions=1).snapshot.documents().estimated_size() > 4 * 16 * (40 + 4)
-
-
-def test_a_cell_is_written_unsorted_only_if_it_is_in_order(inputs, store, tmp_path):
-    ref = mine_cells(inputs(), "dense", store)
-    frame = read_table(store.open("cell", listed_cells(store, ref)[0].fingerprint) / FILE)
-    write_table(frame, "cell", tmp_path / "as-is.parquet", presorted=True)
-    write_table(frame.sample(fraction=1, shuffle=True, seed=1), "cell", tmp_path / "sorted.parquet")
-    assert (tmp_path / "as-is.parquet").read_bytes() == (tmp_path / "sorted.parquet").read_bytes()
-    for wrong in (frame[[0, 2, 1]], frame[[0, 0]], frame[[9, 0]]):
-        with pytest.raises(ContractError, match="not in the order of its key"):
-            write_table(wrong, "cell", tmp_path / "wrong.parquet", presorted=True)

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.errors import ArtifactError, ConfigError
-from negset.mining.cells import FILE, listed_cells, mine_cells
+from negset.mining.cell_files import CANDIDATES
+from negset.mining.cells import listed_cells, mine_cells
 from negset.mining.ledger import candidate_blocks
 from negset.mining.miner import MiningInputs
 from negset.mining.statistics import open_statistics, prepare_statistics
@@ -204,7 +205,7 @@ def test_an_unknown_basis_is_a_mistake_of_the_config(memory_snapshot, memory_vec
 
 def test_a_damaged_cell_is_named(memory_snapshot, memory_vectors, store):
     inputs, cells = mine(store, memory_snapshot(DOCUMENTS, QUERIES, LABELS), memory_vectors())
-    path = store.folder("cell", listed_cells(store, cells["bm25"])[0].fingerprint) / FILE
+    path = store.folder("cell", listed_cells(store, cells["bm25"])[0].fingerprint) / CANDIDATES
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match=str(path)):
         list(candidate_blocks(inputs, cells, store))

@@ -84,6 +84,9 @@ class HandMade:
     document_rows: tuple = tuple(DOCUMENTS)
     query_rows: tuple = tuple(QUERIES)
     qrel_rows: tuple = tuple(QRELS)
+    asked: tuple = ()
+    created: tuple = ()
+    """Pairs of id and time, where they are not the usual ones: no time, and the first of 2026."""
 
     def partitions(self):
         return [f"b{number}" for number in range(self.parts)]
@@ -94,14 +97,16 @@ class HandMade:
                 "doc_id": doc_id,
                 "title": title,
                 "text": text,
-                "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+                "created_at": dict(self.created).get(doc_id, datetime(2026, 1, 1, tzinfo=UTC)),
                 "metadata": None,
                 "text_sha256": text_digest(document_text(title, text)),
             }
             for number, (doc_id, title, text) in enumerate(self.document_rows)
             if partition is None or number % self.parts == int(partition[1:])
         ]
-        return pl.DataFrame(rows, schema_overrides={"title": pl.String, "metadata": pl.String})
+        return pl.DataFrame(
+            rows, schema_overrides={"title": pl.String, "metadata": pl.String, "created_at": pl.Datetime("us", "UTC")}
+        )
 
     def document_columns(self, *columns):
         return self.documents().select(columns)
@@ -112,7 +117,7 @@ class HandMade:
                 "query_id": query_id,
                 "text": text,
                 "split": split,
-                "asked_at": None,
+                "asked_at": dict(self.asked).get(query_id),
                 "metadata": None,
                 "text_sha256": text_digest(text),
             }

@@ -35,9 +35,10 @@ def test_a_query_in_two_files_comes_whole(tmp_path):
     folder = tmp_path / "data" / "qrels"
     folder.mkdir(parents=True)
     schema = {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "split": pl.String}
+    schema |= {"judged_at": pl.Datetime("us", "UTC")}
     files = [[("a", "1"), ("b", "1")], [("b", "2")], [("b", "3"), ("c", "1")]]
     for number, rows in enumerate(files):
-        frame = pl.DataFrame([(*row, 1, "train") for row in rows], schema=schema, orient="row")
+        frame = pl.DataFrame([(*row, 1, "train", None) for row in rows], schema=schema, orient="row")
         write_table(frame, "qrels", folder / f"part-{number:05d}.parquet")
     seen = [part.get_column("query_id").to_list() for part in whole_queries(tmp_path, "qrels")]
     assert seen == [["a"], [], ["b", "b", "b"], ["c"]]

@@ -1,12 +1,14 @@
 """The real collections read to the counts that are published with them."""
 
+from datetime import date, datetime
+
 import polars as pl
 import pytest
 
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.sources.reading import read_source
 from negset.sources.recognise import recognise_source
-from schemas.config import SourceConfig
+from schemas.config import ColumnsConfig, SourceConfig
 
 pytestmark = pytest.mark.data
 
@@ -76,3 +78,38 @@ def test_native_cacm_without_padding_stops_and_names_the_remedy(shared_data, sto
 def test_scifact_splits_are_those_of_its_judgements(shared_data):
     tables = read_source(recognise_source(str(shared_data / "native" / "scifact_beir")))
     assert dict(tables.queries.get_column("split").value_counts().rows()) == {"train": 809, "test": 300}
+
+
+@pytest.mark.parametrize("year", [2023, 2024, 2025, 2026])
+def test_every_yearly_state_of_tldr_can_be_built(shared_data, store, year):
+    """A dump is the whole corpus of its day: pages changed since have their old text, removed ones are there."""
+    day = date(year, 1, 1)
+    source = SourceConfig(
+        format="parquet",
+        path=str(shared_data / "tldr"),
+        corpus="corpus_snapshots.parquet",
+        columns=ColumnsConfig(version_at="as_of", asked_at="created_at"),
+        as_of=datetime(year, 1, 1),  # the moment of the dump, not the end of its day
+        partition_by="created_at",
+        partition_every="year",
+    )
+    snapshot = open_snapshot(store, build_snapshot(source, store))
+    rows = pl.read_parquet(shared_data / "tldr" / "corpus_snapshots.parquet")
+    dump = rows.filter(pl.col("as_of") == day).sort("doc_id")
+    assert snapshot.documents().select("doc_id", "title", "text").equals(dump.select("doc_id", "title", "text"))
+    facts = snapshot.facts
+    assert (facts.documents_later, facts.documents_superseded) == (
+        rows.filter(pl.col("as_of") > day).height,
+        rows.filter(pl.col("as_of") < day).height,
+    )
+    assert (facts.documents_undated, facts.quarantined, facts.documents_read) == (0, 0, rows.height)
+    # A page that no dump had until then is new in this one.
+    assert snapshot.partitions() == [f"d{past}" for past in range(2023, year + 1)]
+    assert snapshot.partition_facts["d2023"].label == "2023"
+    asked = pl.read_parquet(shared_data / "tldr" / "queries.parquet").filter(
+        pl.col("created_at") <= datetime(year, 1, 1)
+    )
+    assert (facts.queries, facts.queries_later) == (asked.height, 56085 - asked.height)
+    judged = pl.read_parquet(shared_data / "tldr" / "qrels.parquet").join(asked, on="query_id", how="semi")
+    assert facts.qrels == judged.join(dump, on="doc_id", how="semi").height
+    assert facts.qrels + facts.qrels_left_out + facts.qrels_missing_document == 56085

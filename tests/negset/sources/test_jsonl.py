@@ -16,7 +16,7 @@ COLUMNS = ColumnsConfig(doc_id="key", doc_text="body", created_at="when")
 
 def test_columns_are_mapped_and_the_rest_is_metadata(files):
     tables = read_source(SourceConfig(format="jsonl", path=files(FILES), columns=COLUMNS))
-    assert tables.corpus.drop("file", "line").rows() == [
+    assert tables.corpus.drop("file", "line", "version_at").rows() == [
         ("a", None, "one", datetime(2024, 1, 2, tzinfo=UTC), '{"views":3}'),
         ("b", None, "two", None, None),
     ]

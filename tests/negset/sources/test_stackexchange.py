@@ -1,6 +1,7 @@
 import gzip
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 
 from negset.errors import InputError
@@ -63,6 +64,13 @@ def test_a_dump_becomes_questions_answers_and_grades(files):
         "duplicate links out of the dump": 1,
     }
     assert tables.quarantine.select("line", "column", "reason").rows() == [(13, "Title", "empty query")]
+
+
+def test_a_duplicate_is_known_from_the_day_of_its_link(files):
+    links = LINKS.replace('Id="1" PostId="7"', 'Id="1" PostId="7" CreationDate="2019-05-01T08:00:00"')
+    tables = read_source(dump(files({"Posts.xml": POSTS, "PostLinks.xml": links})))
+    dated = tables.qrels.filter(pl.col("judged_at").is_not_null())
+    assert dated.select("query_id", "doc_id", "judged_at").rows() == [("q7", "q1", datetime(2019, 5, 1, 8, tzinfo=UTC))]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def trec(path: str, **options: object) -> SourceConfig:
 def test_pages_in_an_archive(files):
     folder = files({"x.tar.gz": tar({"X-0007.html": PAGE.encode()}), "topics.txt": TOPICS, "qrels.txt": "1 Q0 X-7 1\n"})
     tables = read_source(trec(folder, id_width=4))
-    assert tables.corpus.drop("file", "line", "metadata").rows() == [
+    assert tables.corpus.drop("file", "line", "metadata", "version_at").rows() == [
         ("X-0007", "A Title in two lines", "The text & more of it.", datetime(1963, 5, 1, tzinfo=UTC))
     ]
     assert tables.queries.select("query_id", "text").rows() == [("1", "what is it?")]

@@ -87,6 +87,27 @@ def test_another_seed_draws_others():
 
 
 def test_depths_differ_by_query_and_end_with_the_corpus():
-    hits = mine(id_keys(["a", "b", "c"]), id_keys(DOCS), np.array([0, 500, 3]))
+    rows = np.arange(200)
+    hits = mine(id_keys(["a", "b", "c"]), id_keys(DOCS), rows, np.array([0, 500, 3]), np.full(3, 200))
     assert np.bincount(hits.query, minlength=3).tolist() == [0, 200, 3]
-    assert len(mine(id_keys(["a"]), id_keys([]), np.array([5]))) == 0
+    assert len(mine(id_keys(["a"]), id_keys([]), rows[:0], np.array([5]), np.array([0]))) == 0
+
+
+def test_a_query_draws_among_what_it_may_know_and_no_lot_changes():
+    """Of 200 documents, query n may know those created up to n: the draw is that of a corpus of these alone."""
+    created = np.arange(200) * 7 % 200  # in another order than the ids
+    until = np.array([-1, 0, 4, 150, 199])
+    names = NAMES[:5]
+    asked = Queries(np.arange(5), pl.Series(names), pl.Series(names), np.full(5, 20), until)
+    parts = Documents(pl.Series(DOCS), pl.Series(DOCS), np.arange(200), created)
+    inputs = MiningInputs(None, MineConfig(miners=("random",)), 13)
+    hits = find_miner("random").open_miner(inputs).open_partition(parts)(asked)
+    assert np.bincount(hits.query, minlength=5).tolist() == [0, 1, 5, 20, 20]
+    assert (np.diff(hits.query) >= 0).all()
+    for number, name in enumerate(names):
+        known = [doc for doc, moment in zip(DOCS, created, strict=True) if moment <= until[number]]
+        mine = hits.query == number
+        assert [
+            (name, DOCS[doc], score)
+            for doc, score in zip(hits.doc[mine].tolist(), hits.score[mine].tolist(), strict=True)
+        ] == (draw([name], known, 20) if known else [])

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -6,7 +8,7 @@ from negset.errors import ConfigError, InputError
 from negset.mining.miner import Documents, MiningInputs, Queries, find_miner
 from negset.mining.miners.run import read_run
 from negset.mining.times import FIRST, LAST
-from schemas.config import MineConfig, RunConfig
+from schemas.config import MineConfig, RunConfig, TimeConfig
 
 QUERY_IDS = pl.Series(["0042", "1e5", "NA"])
 DOC_IDS = pl.Series(["a", "b", "c", "d"])
@@ -64,6 +66,30 @@ def test_unknown_ids_are_counted(tmp_path, caplog):
     run = read_run(path, QUERY_IDS, DOC_IDS)
     assert (run.unknown_queries, run.unknown_documents) == (2, 1)
     assert "2 unknown queries, 1 rows of unknown documents" in caplog.text
+
+
+def test_rows_from_the_future_are_counted_aloud(tmp_path, memory_snapshot, caplog):
+    noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
+    created = {name: noon + timedelta(seconds=place - 2) for place, name in enumerate("abcd")}  # d a second after
+    snapshot = memory_snapshot({name: name for name in "abcd"}, {"q": "x"}, [], created=created, asked={"q": noon})
+    path = write(tmp_path, "q Q0 d 1 4 t\nq Q0 c 1 3 t\nq Q0 b 1 2 t\n")
+    for limit, said in ((True, f"{path}: 1 of 3 rows are of documents created after"), (False, "")):
+        caplog.clear()
+        config = MineConfig(miners=("run",), run=RunConfig(path=str(path)), time=TimeConfig(limit=limit))
+        find_miner("run").open_miner(MiningInputs(snapshot, config, 13))
+        assert said in caplog.text
+        assert bool(caplog.text) is limit
+
+
+def test_later_documents_take_no_rank(tmp_path, memory_snapshot):
+    path = write(tmp_path, "q Q0 d 1 4 t\nq Q0 c 1 3 t\nq Q0 b 1 2 t\nq Q0 a 1 1 t\n")
+    names = DOC_IDS.gather([0, 1, 2, 3])
+    search = opened(path, memory_snapshot).open_partition(
+        Documents(names, names, np.arange(4), np.array([5, 4, FIRST, 6]))
+    )
+    known = Queries(np.array([0]), pl.Series(["q"]), pl.Series(["x"]), np.array([2]), np.array([5]))
+    hits = search(known)
+    assert list(zip(hits.doc.tolist(), hits.score.tolist(), strict=True)) == [(2, 3.0), (1, 2.0)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""The files of a cell, as arrays: its candidates, and what it takes to patch it when documents or queries change.
+
+`candidates.npy` holds for each query, in order, the documents it wanted: their rows among the documents of the
+partition, which are sorted by id, and their scores. It depends on queries, documents and miner alone. The other
+files remember more, and depend on how the cell came about: `reserve.npy` has the documents that follow,
+`floors.npy` the score down to which each list is complete, and `keys.npy` knows each query.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from negset.mining.lists import Lists
+from negset.mining.miner import Documents, Queries
+from negset.search import Hits, Rows, join_hits, ranks
+from negset.store import Store
+from schemas.refs import CellRef, MembersRef
+
+CANDIDATES: Final = "candidates.npy"
+RESERVE: Final = "reserve.npy"
+FLOORS: Final = "floors.npy"
+KEYS: Final = "keys.npy"
+PAIR: Final = np.dtype([("query", "<i4"), ("doc", "<i4"), ("score", "<f8")])
+FLOOR: Final = np.dtype([("score", "<f8"), ("doc", "<i4")])
+KEY_BYTES: Final = 16
+
+Keys = NDArray[np.uint8]
+"""Digests of queries or documents, (n, 16): equal where all that a miner reads of them is equal."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place in the plane of one miner: its block and partition, and the artifact that fills it."""
+
+    block: int
+    partition: str
+    fingerprint: str
+
+
+def write_cell(lists: Lists, depth_Q: Rows, keys_Q: Keys, folder: Path) -> tuple[str, int]:
+    """Write `lists` to `folder`; give the digest of the candidates, which are the first `depth_Q`, and their number."""
+    pairs = np.empty(len(lists.hits), dtype=PAIR)
+    pairs["query"], pairs["doc"], pairs["score"] = lists.hits.query, lists.hits.doc, lists.hits.score
+    wanted = ranks(lists.hits.query) <= depth_Q[lists.hits.query]
+    floors = np.empty(len(depth_Q), dtype=FLOOR)
+    floors["score"], floors["doc"] = lists.floor_Q, lists.floor_doc_Q
+    candidates = pairs[wanted]
+    for name, array in {CANDIDATES: candidates, RESERVE: pairs[~wanted], FLOORS: floors, KEYS: keys_Q}.items():
+        np.save(folder / name, array, allow_pickle=False)
+    return hashlib.sha256(candidates.tobytes()).hexdigest(), len(candidates)
+
+
+def read_candidates(store: Store, cell: str) -> Hits:
+    """Read the candidates of the `cell` of this fingerprint: rows of its block's queries and its partition's documents.
+
+    Raises ArtifactError where a file is missing or damaged.
+    """
+    return _hits(np.load(store.open(CellRef.kind, cell) / CANDIDATES, mmap_mode="r", allow_pickle=False))
+
+
+def read_lists(store: Store, cell: str) -> tuple[Lists, Keys]:
+    """Read the lists of the `cell` of this fingerprint whole, and the keys of its queries."""
+    folder = store.open(CellRef.kind, cell)
+    candidates, reserve, floors, keys_Q = (
+        np.load(folder / name, allow_pickle=False) for name in (CANDIDATES, RESERVE, FLOORS, KEYS)
+    )
+    joined = join_hits([_hits(candidates), _hits(reserve)])
+    order = np.argsort(joined.query, kind="stable")
+    hits = Hits(joined.query[order], joined.doc[order], joined.score[order])
+    return Lists(hits, floors["score"].astype(np.float64), floors["doc"].astype(np.int64)), keys_Q
+
+
+def query_keys(queries: Queries) -> Keys:
+    """Digest the id, the text and the time of each query; how many documents it wants may change."""
+    return _digests(
+        f"{name}\0{text}\0{until}"
+        for name, text, until in zip(queries.query_id, queries.text, queries.until.tolist(), strict=True)
+    )
+
+
+def document_keys(documents: Documents) -> Keys:
+    """Digest the id, the text and the time of each document."""
+    return _digests(
+        f"{name}\0{text}\0{created}"
+        for name, text, created in zip(documents.doc_id, documents.text, documents.created.tolist(), strict=True)
+    )
+
+
+def keep_members(store: Store, partition_content: str, documents: Documents) -> Keys:
+    """Give the keys of a partition's documents; they are kept under its content, for later builds to compare with."""
+    found = find_members(store, partition_content)
+    if found is not None:
+        return found
+    keys_N = document_keys(documents)
+    with store.staging() as staged:
+        np.save(staged / KEYS, keys_N, allow_pickle=False)
+        content = hashlib.sha256(keys_N.tobytes()).hexdigest()
+        store.commit(MembersRef, partition_content, content, len(keys_N), staged)
+    return keys_N
+
+
+def find_members(store: Store, partition_content: str) -> Keys | None:
+    """Give the keys of a partition's documents if they were kept."""
+    if store.find(MembersRef.kind, partition_content) is None:
+        return None
+    keys_N: Keys = np.load(store.open(MembersRef.kind, partition_content) / KEYS, allow_pickle=False)
+    return keys_N
+
+
+def match_keys(old_M: Keys, new_N: Keys) -> Rows:
+    """Give for each of `old_M` the row of the same key in `new_N`, -1 where it is gone."""
+    old = pl.DataFrame({"key": _binary(old_M)})
+    new = pl.DataFrame({"key": _binary(new_N), "row": pl.int_range(len(new_N), dtype=pl.Int64, eager=True)})
+    rows = old.join(new, on="key", how="left", maintain_order="left").get_column("row").fill_null(-1)
+    return rows.to_numpy().astype(np.int64)
+
+
+def _hits(pairs: NDArray[np.void]) -> Hits:
+    return Hits(pairs["query"].astype(np.int64), pairs["doc"].astype(np.int64), pairs["score"].astype(np.float64))
+
+
+def _digests(values: Iterable[str]) -> Keys:
+    raw = b"".join(
+        hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest() for value in values
+    )
+    return np.frombuffer(raw, dtype=np.uint8).reshape(-1, KEY_BYTES)
+
+
+def _binary(keys_N: Keys) -> pl.Series:
+    raw = keys_N.tobytes()
+    return pl.Series([raw[start : start + KEY_BYTES] for start in range(0, len(raw), KEY_BYTES)], dtype=pl.Binary)
