@@ -6,7 +6,8 @@
 Texts of about forty words, vectors of 384 dimensions and a ledger of `depth` candidates for each query are
 generated. A repetition times one exact search (float32, `negset.search.search_exact`), then the three rooms that
 follow it, as a build runs them: select (merge, recipe perc-pos, tables), validate and publish. `after_search` is
-their sum. Then the parts of the room select are timed apart: there they overlap. Importing Great Expectations
+their sum. Processor seconds stand beside those of the clock, since other work on the machine stretches the latter.
+Then the parts of the room select are timed apart: there they overlap. Importing Great Expectations
 takes the same time whatever the size: it is stated apart. With `--memory` nothing is searched: a child process
 runs the rooms for a quarter of the queries and for all of them, and the peaks are compared. The last line is one
 JSON object.
@@ -27,6 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -47,13 +49,14 @@ from negset.mining.selection_inputs import open_selection_inputs
 from negset.publishing.assembly import assemble_set
 from negset.publishing.publish import Draft, publish_set
 from negset.search import Hits, search_exact
-from negset.snapshot import Snapshot, build_snapshot
+from negset.snapshot import Snapshot, build_snapshot, open_snapshot
 from negset.store import Store
 from negset.vectors import embed_texts, vectors_fingerprint
 from schemas.config import BuildConfig, MineConfig, SourceConfig
 from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs, SelectionRef
 
 WORDS, QUERY_WORDS, VOCABULARY = 40, 8, 20_000
+ROOMS = ("select_room", "validate_room", "publish_room")
 FOUND = 0.9  # share of the queries whose positive is among the candidates
 
 
@@ -65,6 +68,13 @@ class Sizes:
     documents: int
     dimensions: int
     depth: int
+
+
+class Cost(NamedTuple):
+    """Seconds of the clock and of all processors."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True)
@@ -127,79 +137,83 @@ def measure_times(sizes: Sizes, folder: Path, repetitions: int, threads: int) ->
     for repetition in range(repetitions):
         rooms.append({"search": time_search(sizes), **time_rooms(made, folder / f"rooms{repetition}")})
         parts.append(time_parts(made, folder / f"parts{repetition}"))
-        print(json.dumps({**rooms[-1], **parts[-1]}), flush=True)
-    after = [sum(row.values()) - row["search"] for row in rooms]
-    shares = [spent / row["search"] for spent, row in zip(after, rooms, strict=True)]
-    seconds, candidates = {**_medians(rooms), **_medians(parts)}, sizes.queries * sizes.depth
+        print({name: round(cost.wall, 3) for name, cost in {**rooms[-1], **parts[-1]}.items()}, flush=True)
+    for row in rooms:
+        row["after_search"] = Cost(*(sum(values) for values in zip(*(row[name] for name in ROOMS), strict=True)))
+    rows = [{**room, **part} for room, part in zip(rooms, parts, strict=True)]
+    candidates = sizes.queries * sizes.depth
     return {
         **asdict(sizes),
-        **{"threads": threads, "repetitions": repetitions, "cpus": os.cpu_count()},
+        **{"threads": threads, "repetitions": repetitions, "cpus": os.cpu_count(), "load": os.getloadavg()[0]},
         "import_of_great_expectations_s": round(imports, 2),
-        "seconds": {**seconds, "after_search": round(statistics.median(after), 3)},
-        "candidates_per_second": {name: round(candidates / value) for name, value in seconds.items()},
-        "share_of_search": {
-            **{name: round(value / seconds["search"], 3) for name, value in seconds.items()},
-            "after_search": round(statistics.median(shares), 3),
-        },
+        "seconds": _medians(rows, lambda row, name: row[name].wall),
+        "cpu_seconds": _medians(rows, lambda row, name: row[name].cpu),
+        "candidates_per_second": _medians(rows, lambda row, name: candidates / row[name].wall, 0),
+        "share_of_search": _medians(rows, lambda row, name: row[name].wall / row["search"].wall),
+        "cpu_share_of_search": _medians(rows, lambda row, name: row[name].cpu / row["search"].cpu),
     }
 
 
-def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
+def _medians(
+    rows: list[dict[str, Cost]], value: Callable[[dict[str, Cost], str], float], digits: int = 3
+) -> dict[str, float]:
+    """Give the median over `rows` of the `value` of each step."""
+    return {name: round(statistics.median(value(row, name) for row in rows), digits) for name in rows[0]}
 
 
-def time_search(sizes: Sizes) -> float:
+def time_search(sizes: Sizes) -> Cost:
     """Search once for the generated queries, exactly, and give the seconds."""
     encoder = RandomEncoder(sizes.dimensions)
     queries_QD = encoder.encode([], [f"x{number}" for number in range(sizes.queries)], "query")
     documents_ND = encoder.encode([], [f"x{number}" for number in range(sizes.documents)], "document")
-    return _seconds(lambda: search_exact(queries_QD, documents_ND, np.full(sizes.queries, sizes.depth)))
+    return _timed(lambda: search_exact(queries_QD, documents_ND, np.full(sizes.queries, sizes.depth)))
 
 
-def time_rooms(made: Made, folder: Path) -> dict[str, float]:
+def time_rooms(made: Made, folder: Path) -> dict[str, Cost]:
     """Do what a build does after its search, a room at a time, and give the seconds of each."""
     gates = importlib.import_module("tasks.gates")
     report = folder / "report"
     report.mkdir(parents=True)
     facts = building.describe(made.config, made.refs, made.store)
     promises = building.expectations(made.config)
-    snapshot = building.open_snapshot(made.store, made.refs.mining.snapshot)
+    snapshot = open_snapshot(made.store, made.refs.mining.snapshot)
     key = building.selection_key(made.config, made.refs)
     discarded = made.store.folder(SelectionRef.kind, key)
     shutil.rmtree(discarded, ignore_errors=True)
-    select = _seconds(lambda: building.select(made.config, made.refs, made.store))
+    select = _timed(lambda: building.select(made.config, made.refs, made.store))
     selected = SelectionRef(fingerprint=key, content=key, rows=0)
     staged, counts = made.store.open(selected.kind, key), building.selection_counts(made.store, selected)
     draft = Draft(staged, report, facts, counts, staged, snapshot)
     return {
         "select_room": select,
-        "validate_room": _seconds(lambda: gates.check_set(staged, staged, snapshot, promises, report)),
-        "publish_room": _seconds(
+        "validate_room": _timed(lambda: gates.check_set(staged, staged, snapshot, promises, report)),
+        "publish_room": _timed(
             lambda: publish_set(draft, folder / "sets", by="benchmark", at=datetime.now(UTC)),
         ),
     }
 
 
-def time_parts(made: Made, folder: Path) -> dict[str, float]:
+def time_parts(made: Made, folder: Path) -> dict[str, Cost]:
     """Do what the room select does, a part at a time, and give the seconds of each."""
-    bound, seconds = building.bind(made.config), {}
+    bound = building.bind(made.config)
+    seconds: dict[str, Cost] = {}
     inputs = building.open_inputs(made.config, made.refs.mining, made.store)
     blocks: list[pl.DataFrame] = []
     chosen: list[Selection] = []
-    seconds["merge"] = _seconds(lambda: blocks.extend(candidate_blocks(inputs, made.refs.cells, made.store, bound.by)))
+    seconds["merge"] = _timed(lambda: blocks.extend(candidate_blocks(inputs, made.refs.cells, made.store, bound.by)))
     groups = open_duplicates(made.store, made.refs.duplicates) if made.refs.duplicates else None
-    seconds["rules"] = _seconds(
+    seconds["rules"] = _timed(
         lambda: chosen.extend(select_blocks(blocks, open_selection_inputs(inputs.snapshot, bound, groups), bound))
     )
-    seconds["tables"] = _seconds(lambda: write_selection(chosen, folder))
-    seconds["assemble"] = _seconds(lambda: assemble_set(folder, inputs.snapshot, folder))
+    seconds["tables"] = _timed(lambda: write_selection(chosen, folder))
+    seconds["assemble"] = _timed(lambda: assemble_set(folder, inputs.snapshot, folder))
     return seconds
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _timed(work: Callable[[], object]) -> Cost:
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return round(time.perf_counter() - start, 3)
+    return Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def make_ledger(sizes: Sizes, folder: Path) -> Made:
@@ -212,7 +226,7 @@ def make_ledger(sizes: Sizes, folder: Path) -> Made:
     )
     store = Store(folder / "store")
     ref = build_snapshot(config.source, store)
-    snapshot = building.open_snapshot(store, ref)
+    snapshot = open_snapshot(store, ref)
     encoder = RandomEncoder(sizes.dimensions)
     prepared = EncoderRef(fingerprint=encoder.fingerprint, content=encoder.fingerprint, rows=0)
     vectors = {}
