@@ -211,12 +211,15 @@ def _to_fates(judged: pl.DataFrame, queries: pl.DataFrame, recipe: BoundRecipe) 
         got=pl.col("position").count().cast(pl.Int32),
         rejected=pl.col("rejected_by").count().cast(pl.Int32),
     )
+    # Only a gap asks for the rule that made it.
+    short = counts.filter(pl.col("got") < recipe.wanted)["query"]
+    worst = _worst_rules(judged.filter(pl.col("query").is_in(short.implode())))
     names = [*INPUT_REASONS, *SUPPLY_REASONS, *_reasons(recipe).categories]
     wanted, got = pl.lit(recipe.wanted, dtype=pl.Int32), pl.col("got")
     return (
         queries.filter("asked")
         .join(counts, on="query", how="left", maintain_order="left")
-        .join(_worst_rules(judged), on="query", how="left", maintain_order="left")
+        .join(worst, on="query", how="left", maintain_order="left")
         .with_columns(pl.col("candidates", "got", "rejected").fill_null(0), wanted=wanted)
         .with_columns(
             fate=pl.when(got >= wanted)
