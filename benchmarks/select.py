@@ -4,7 +4,7 @@
     python -m benchmarks.select --memory [--queries 200000]
 
 Texts of about forty words, vectors of 384 dimensions and a ledger of `depth` candidates for each query are
-generated. A repetition times one exact search (float32, `negset.search.search_exact`), then the three rooms that
+generated. A repetition times one exact search (`negset.search.search_exact`), then the three rooms that
 follow it, as a build runs them: select (merge, recipe perc-pos, tables), validate and publish. `after_search` is
 their sum. Processor seconds stand beside those of the clock, since other work on the machine stretches the latter.
 Then the parts of the room select are timed apart: there they overlap. Importing Great Expectations
