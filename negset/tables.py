@@ -27,12 +27,18 @@ def write_table(
     """
     target = schema if schema is not None else REGISTERED[table]
     arrow = to_arrow(frame, table, target, presorted=presorted)
-    target = target.with_metadata({"negset.table": table, "negset.schema_version": SCHEMA_VERSION})
+    with open_table(table, path, target) as file:
+        file.write_table(arrow.cast(file.schema), row_group_size=ROW_GROUP)
+    return int(arrow.num_rows)
+
+
+def open_table(table: str, path: Path, schema: pa.Schema | None = None) -> pq.ParquetWriter:
+    """Open `path` for the rows of `table`; `write_group` adds to it what makes the file of `write_table`."""
+    target = schema if schema is not None else REGISTERED[table]
     quiet = {"text", "title", "metadata", "query", "positive"}
-    pq.write_table(
-        arrow.cast(target),
+    return pq.ParquetWriter(
         path,
-        row_group_size=ROW_GROUP,
+        target.with_metadata({"negset.table": table, "negset.schema_version": SCHEMA_VERSION}),
         compression="zstd",
         compression_level=3,
         write_statistics=[f.name for f in target if f.name not in quiet and not f.name.startswith("negative_")],
@@ -40,7 +46,15 @@ def write_table(
         write_page_checksum=True,
         store_schema=True,
     )
-    return int(arrow.num_rows)
+
+
+def write_group(file: pq.ParquetWriter, frame: pl.DataFrame, table: str) -> None:
+    """Add `frame`, sorted by the key of the registered `table`, to the open `file` as its next row group.
+
+    A file is the same as if it were written at once where every group but the last has `ROW_GROUP` rows, and
+    words are coded alike in all of them (an Enum of all words).
+    """
+    file.write_table(to_arrow(frame, table, REGISTERED[table], presorted=True).cast(file.schema))
 
 
 def to_arrow(frame: pl.DataFrame, table: str, schema: pa.Schema, *, presorted: bool = False) -> pa.Table:

@@ -6,8 +6,9 @@ commutative and idempotent: how corpus and queries were cut leaves no trace in a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,17 +16,14 @@ from numpy.typing import NDArray
 
 from negset.mining.cell_files import Cell, read_candidates
 from negset.mining.cells import listed_cells, query_blocks
-from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, find_miner
+from negset.mining.ledger_documents import LedgerDocuments, open_documents
+from negset.mining.miner import MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
 from negset.mining.recipe import basis_miner
-from negset.mining.times import FIRST
 from negset.progress import Progress, no_progress
 from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
 from negset.store import Store
-from negset.text import document_texts
 from schemas.refs import CellsRef
-
-NumberT = TypeVar("NumberT", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class Ledger:
     opened: dict[str, OpenMiner]
     blocks: dict[str, list[Queries]]
     cells: dict[str, dict[int, list[Cell]]]
-    documents: Documents
-    places: dict[str, Rows]
+    documents: LedgerDocuments
     labelled: Rows
     known: Rows
     own: Rows
@@ -54,40 +51,65 @@ class Proposals:
     score: Floats
 
 
+@dataclass(frozen=True)
+class Block:
+    """The pairs that some miner proposed in one block, sorted, and the labelled ones, proposed or not.
+
+    `counts` are the pairs of each query of the block.
+    """
+
+    queries: Queries
+    pairs: Rows
+    labelled: Rows
+    counts: Rows
+
+
 def candidate_blocks(
     inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str = "", progress: Progress = no_progress
 ) -> Iterator[pl.DataFrame]:
     """Yield the candidate frame of each block of consecutive queries.
 
-    One row per (query, doc) that some miner proposed, sorted by query, score descending (nulls last), doc.
+    One row per (query, doc) that some miner proposed, sorted by query and doc.
     Columns: `query` and `doc` (rows of the snapshot), `miner` (the first in configured order that proposed it);
     for each miner `rank_<miner>` (its place among all that this miner proposed, positives counted),
     `score_<miner>` and `positive_score_<miner>` (lowest among the labelled positives, retrieved or not); the
     same three of the miner `by` (empty: the first whose scores mean something) without a suffix; `is_positive`,
     `is_own_text` and `judged`.
     """
-    ledger = open_ledger(inputs, cells, store, by)
-    blocks = ledger.blocks[ledger.miners[0]]
-    for number in range(len(blocks)):
-        yield block_frame(ledger, number, store)
-        progress("merge candidates", number + 1, len(blocks))
+    with store.staging() as folder:
+        ledger = open_ledger(inputs, cells, store, folder, by)
+        count = len(ledger.blocks[ledger.miners[0]])
+        # One block ahead: the next is merged while the caller selects from this one.
+        with ThreadPoolExecutor(1) as worker:
+            coming = [worker.submit(block_frame, ledger, number, store) for number in range(min(count, 1))]
+            for number in range(count):
+                frame = coming.pop().result()
+                if number + 1 < count:
+                    coming.append(worker.submit(block_frame, ledger, number + 1, store))
+                yield frame
+                progress("merge candidates", number + 1, count)
 
 
-def open_ledger(inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str = "") -> Ledger:
-    """Read labels, ids and the list of cells; raise ConfigError where `by` is no configured miner."""
+def open_ledger(
+    inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, folder: Path, by: str = ""
+) -> Ledger:
+    """Read labels, ids and the list of cells, and put the texts that scoring needs into `folder`.
+
+    Raises ConfigError where `by` is no configured miner.
+    """
     miners = tuple(dict.fromkeys(inputs.config.miners))
-    documents, places = _read_documents(inputs)
-    width = len(documents.rows)
-    snapshot = inputs.snapshot
+    basis, snapshot = basis_miner(by, miners), inputs.snapshot
+    labelled = labelled_positives(snapshot)
+    documents = open_documents(inputs, labelled.get_column("doc").to_numpy(), folder)
+    width = len(documents)
     return Ledger(
         miners=miners,
-        by=basis_miner(by, miners),
+        by=basis,
         opened={miner: find_miner(miner).open_miner(inputs) for miner in miners},
         blocks={miner: query_blocks(inputs, miner) for miner in miners},
         cells={miner: _by_block(listed_cells(store, cells[miner])) for miner in miners},
         documents=documents,
-        places=places,
-        labelled=_pairs(labelled_positives(snapshot), width),
+        labelled=_pairs(labelled, width),
         known=_pairs(known_positives(snapshot), width),
         own=_pairs(own_texts(snapshot), width),
         judged=_pairs(judged_negatives(snapshot), width),
@@ -98,77 +120,93 @@ def block_frame(ledger: Ledger, number: int, store: Store) -> pl.DataFrame:
     """Give the candidate frame of the block `number`."""
     queries = ledger.blocks[ledger.miners[0]][number]
     proposals = {miner: _proposals(ledger, miner, number, store) for miner in ledger.miners}
-    labelled = _within(ledger.labelled, queries.rows, len(ledger.documents.rows))
-    pairs = _distinct([labelled, *(found.pairs for found in proposals.values())])
+    pairs = _distinct([found.pairs for found in proposals.values()])
+    width = len(ledger.documents)
+    borders = np.append(queries.rows, queries.rows[-1:] + 1) * width
+    block = Block(
+        queries, pairs, _within(ledger.labelled, queries.rows, width), np.diff(np.searchsorted(pairs, borders))
+    )
     columns: dict[str, pl.Series] = {}
-    proposed_by = np.full(len(pairs), len(ledger.miners), dtype=np.int64)
+    proposed_by = np.zeros(len(pairs), dtype=np.uint32)
     for place, miner in reversed(list(enumerate(ledger.miners))):
-        rank = _spread(proposals[miner].rank, proposals[miner].pairs, pairs, 0)
-        proposed_by[rank > 0] = place
-        score = _all_scores(ledger, miner, queries, proposals[miner], pairs)
-        columns |= _miner_columns(miner, rank, score, _lowest(score, pairs, labelled, len(ledger.documents.rows)))
-    return _assemble(ledger, queries, pairs, proposed_by, columns)
+        spots = _spots(pairs, proposals[miner].pairs)
+        proposed_by[spots] = place
+        columns |= _miner_columns(ledger, miner, block, proposals[miner], spots)
+    return _assemble(ledger, block, proposed_by, columns)
 
 
 def _assemble(
-    ledger: Ledger, queries: Queries, pairs: Rows, proposed_by: Rows, columns: dict[str, pl.Series]
+    ledger: Ledger, block: Block, proposed_by: NDArray[np.uint32], columns: dict[str, pl.Series]
 ) -> pl.DataFrame:
-    """Put the columns of the frame together; labelled positives that no miner proposed are left out."""
-    query, doc = np.divmod(pairs, max(len(ledger.documents.rows), 1))
+    """Put the columns of the frame together."""
+    query = np.repeat(block.queries.rows, block.counts)
     suffixed = [f"{name}_{miner}" for miner in ledger.miners for name in ("rank", "score", "positive_score")]
-    score = columns[f"score_{ledger.by}"].fill_null(-np.inf).to_numpy()
-    order = np.lexsort((-score, query))  # stable: pairs are in the order of the documents already
-    order = order[proposed_by[order] < len(ledger.miners)]
-    flags = {name: _is_in(pairs, found) for name, found in _flags(ledger, queries).items()}
-    frame = pl.DataFrame(
+    names = pl.Series(ledger.miners, dtype=pl.Enum(ledger.miners))
+    flags = {"is_positive": ledger.known, "is_own_text": ledger.own, "judged": ledger.judged}
+    return pl.DataFrame(
         {
             "query": query.astype(np.uint32),
-            "doc": doc.astype(np.uint32),
-            "miner": pl.Series(proposed_by.astype(np.uint32)),
+            "doc": (block.pairs - query * len(ledger.documents)).astype(np.uint32),
+            "miner": names.gather(proposed_by),
             **{name: columns[name] for name in suffixed},
             **{name: columns[f"{name}_{ledger.by}"] for name in ("rank", "score", "positive_score")},
-            **flags,
+            **{name: _flag(block, found, len(ledger.documents)) for name, found in flags.items()},
         }
     )
-    names = pl.Series(ledger.miners, dtype=pl.Enum(ledger.miners))
-    kept = frame.select(pl.all().gather(order))
-    return kept.with_columns(names.gather(kept.get_column("miner")).alias("miner"))
 
 
-def _flags(ledger: Ledger, queries: Queries) -> dict[str, Rows]:
-    width = len(ledger.documents.rows)
-    found = {"is_positive": ledger.known, "is_own_text": ledger.own, "judged": ledger.judged}
-    return {name: _within(pairs, queries.rows, width) for name, pairs in found.items()}
+def _flag(block: Block, found: Rows, width: int) -> NDArray[np.bool_]:
+    """Tell which pairs of `block` stand in the sorted `found`."""
+    flags = np.zeros(len(block.pairs), dtype=bool)
+    some = _within(found, block.queries.rows, width)
+    some = some[_is_in(some, block.pairs)]
+    flags[np.searchsorted(block.pairs, some)] = True
+    return flags
 
 
-def _miner_columns(miner: str, rank: Rows, score: Floats, positive: Floats) -> dict[str, pl.Series]:
-    placed = pl.Series(rank, dtype=pl.Int32)
+def _miner_columns(ledger: Ledger, miner: str, block: Block, found: Proposals, spots: Rows) -> dict[str, pl.Series]:
+    """Give rank, score and the positive's score by `miner`, whose proposals stand at `spots` among the pairs."""
+    rank = np.zeros(len(block.pairs), dtype=np.int32)
+    rank[spots] = found.rank
+    score, positive_Q = _scores(ledger, miner, block, found, spots)
+    placed = pl.Series(rank)
     return {
-        f"rank_{miner}": placed.set(placed == 0, None),
-        f"score_{miner}": pl.Series(score).fill_nan(None),
-        f"positive_score_{miner}": pl.Series(positive).fill_nan(None),
+        f"rank_{miner}": placed if len(spots) == len(rank) else placed.set(placed == 0, None),
+        f"score_{miner}": pl.Series(score, nan_to_null=True),
+        f"positive_score_{miner}": pl.Series(np.repeat(positive_Q, block.counts), nan_to_null=True),
     }
 
 
-def _all_scores(ledger: Ledger, miner: str, queries: Queries, found: Proposals, pairs: Rows) -> Floats:
-    """Give the miner's score of every pair: from its cells where it proposed it, else computed; NaN for none."""
+def _scores(ledger: Ledger, miner: str, block: Block, found: Proposals, spots: Rows) -> tuple[Floats, Floats]:
+    """Give the miner's score of every pair and the lowest score of each query's labelled positives; NaN for none.
+
+    A score comes from the miner's cells where it proposed the pair, else it is computed.
+    """
+    score = np.full(len(block.pairs), np.nan)
+    if ledger.opened[miner].score_pairs is None:
+        return score, np.full(len(block.counts), np.nan)
+    score[spots] = found.score
+    open_spots = np.delete(np.arange(len(score)), spots) if len(spots) < len(score) else spots[:0]
+    there = _is_in(block.labelled, found.pairs)
+    asked = _distinct([block.pairs[open_spots], block.labelled[~there]])
+    given = _computed(ledger, miner, block.queries, asked)
+    score[open_spots] = given[np.searchsorted(asked, block.pairs[open_spots])]
+    positive = np.empty(len(block.labelled))
+    positive[there] = found.score[np.searchsorted(found.pairs, block.labelled[there])]
+    positive[~there] = given[np.searchsorted(asked, block.labelled[~there])]
+    first = np.searchsorted(block.labelled, block.queries.rows * len(ledger.documents))
+    return score, np.fmin.reduceat(positive, first)
+
+
+def _computed(ledger: Ledger, miner: str, queries: Queries, pairs: Rows) -> Floats:
+    """Compute the miner's score of `pairs`."""
     score_pairs = ledger.opened[miner].score_pairs
-    if score_pairs is None:
+    if score_pairs is None or not len(pairs):
         return np.full(len(pairs), np.nan)
-    scores = _spread(found.score, found.pairs, pairs, np.nan)
-    open_places = np.flatnonzero(~_is_in(pairs, found.pairs))
-    query, doc = np.divmod(pairs[open_places], len(ledger.documents.rows))
-    scores[open_places] = score_pairs(queries, ledger.documents, np.searchsorted(queries.rows, query), doc)
-    return scores
-
-
-def _lowest(score: Floats, pairs: Rows, labelled: Rows, width: int) -> Floats:
-    """Give each pair the lowest score of its query's labelled positives; NaN where none of them has a score."""
-    query_L = labelled // width
-    starts = np.flatnonzero(np.r_[True, query_L[1:] != query_L[:-1]])
-    lowest = np.fmin.reduceat(score[np.searchsorted(pairs, labelled)], starts)
-    place = np.searchsorted(query_L[starts], pairs // width)
-    return np.asarray(lowest[place], dtype=np.float64)
+    query, doc = np.divmod(pairs, len(ledger.documents))
+    row_U = _distinct([doc])
+    documents = ledger.documents.take(row_U)
+    return score_pairs(queries, documents, np.searchsorted(queries.rows, query), np.searchsorted(row_U, doc))
 
 
 def _proposals(ledger: Ledger, miner: str, number: int, store: Store) -> Proposals:
@@ -177,7 +215,7 @@ def _proposals(ledger: Ledger, miner: str, number: int, store: Store) -> Proposa
     parts = [_read_cell(ledger, cell, store) for cell in ledger.cells[miner].get(number, [])]
     # The rows of a single cell are in this order, and cut, already.
     hits = parts[0] if len(parts) == 1 else top_hits(join_hits(parts), queries.depths)
-    pairs = queries.rows[hits.query] * len(ledger.documents.rows) + hits.doc
+    pairs = queries.rows[hits.query] * len(ledger.documents) + hits.doc
     order = np.argsort(pairs)
     return Proposals(pairs[order], ranks(hits.query)[order], hits.score[order])
 
@@ -185,24 +223,7 @@ def _proposals(ledger: Ledger, miner: str, number: int, store: Store) -> Proposa
 def _read_cell(ledger: Ledger, cell: Cell, store: Store) -> Hits:
     """Read one cell as row numbers: of the block's queries and of all documents."""
     hits = read_candidates(store, cell.fingerprint)
-    return Hits(hits.query, ledger.places[cell.partition][hits.doc], hits.score)
-
-
-def _read_documents(inputs: MiningInputs) -> tuple[Documents, dict[str, Rows]]:
-    """Give all documents in the order of their rows, and the row of each id by partition."""
-    parts = []
-    for name in inputs.snapshot.partitions():
-        documents = inputs.snapshot.documents(name)
-        text = document_texts(documents) if "dense" in inputs.config.miners else pl.lit("").alias("text")
-        parts.append(documents.select("doc_id", text, pl.lit(name).alias("partition")))
-    merged = pl.concat(parts).sort("doc_id").with_row_index("doc")
-    places = {
-        name: merged.filter(pl.col("partition") == name).get_column("doc").to_numpy().astype(np.int64)
-        for name in inputs.snapshot.partitions()
-    }
-    rows = np.arange(merged.height, dtype=np.int64)
-    created = np.full(merged.height, FIRST, dtype=np.int64)  # scoring a pair asks no time
-    return Documents(merged.get_column("doc_id"), merged.get_column("text"), rows, created), places
+    return Hits(hits.query, ledger.documents.rows[cell.partition][hits.doc], hits.score)
 
 
 def _by_block(cells: list[Cell]) -> dict[int, list[Cell]]:
@@ -241,8 +262,6 @@ def _distinct(parts: Sequence[Rows]) -> Rows:
     return values[np.r_[True, values[1:] != values[:-1]]] if len(values) else values
 
 
-def _spread(values: NDArray[NumberT], pairs: Rows, among: Rows, empty: float) -> NDArray[NumberT]:
-    """Place `values` of `pairs` at their places in the sorted `among`; `empty` elsewhere."""
-    spread = np.full(len(among), empty, dtype=values.dtype)
-    spread[np.searchsorted(among, pairs)] = values
-    return spread
+def _spots(pairs: Rows, some: Rows) -> Rows:
+    """Give the places of `some` of the sorted `pairs`."""
+    return np.arange(len(pairs)) if len(some) == len(pairs) else np.searchsorted(pairs, some)

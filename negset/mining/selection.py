@@ -1,8 +1,9 @@
 """Apply a bound recipe to candidates, a block of queries at a time, and account for every query.
 
 Rules see the candidate frame of mining with these columns added: `rejected_by`, `rejected_value`,
-`rejected_threshold`, `position`, `sample_prob`, the ids' hashes `query_key` and `doc_key`, and, where a rule
-reads them, `near_group` and `near_positive`.
+`rejected_threshold`, `position`, `sample_prob`, `hardness` (the place among all candidates of the query: score
+descending, nulls last, then document), the ids' hashes `query_key` and `doc_key`, and, where a rule reads them,
+`near_group` and `near_positive`. Rows are in the order of query and document, which no rule changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,7 @@ def select_blocks(
 
 def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, queries: pl.DataFrame) -> Selection:
     _check_scores(block, inputs)
-    judged = apply_rules(_attach(block, inputs, queries), recipe).sort("query", "doc")
+    judged = apply_rules(_attach(block, inputs, queries), recipe)
     judged = judged.with_columns(
         pl.col("rejected_by").cast(_reasons(recipe)),
         query_id=inputs.queries["query_id"].gather(judged["query"]),
@@ -111,17 +112,29 @@ def _check_scores(block: pl.DataFrame, inputs: SelectionInputs) -> None:
 def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame) -> pl.DataFrame:
     """Keep the candidates of asked queries without a reason to drop them, and add what rules read and fill."""
     taken = queries.filter(pl.col("asked") & pl.col("reason").is_null())["query"]
-    kept = block.filter(pl.col("query").is_in(taken.implode()))
+    kept = _in_order(block.filter(pl.col("query").is_in(taken.implode())))
     query, doc = kept["query"].to_numpy(), kept["doc"].to_numpy()
-    added = [
-        pl.Series("query_key", inputs.query_keys[query], dtype=pl.UInt64),
-        pl.Series("doc_key", inputs.doc_keys[doc], dtype=pl.UInt64),
-    ]
+    added = []
+    if inputs.keys is not None:
+        query_keys, doc_keys = inputs.keys
+        added = [pl.Series("query_key", query_keys[query]), pl.Series("doc_key", doc_keys[doc])]
     if inputs.near_group is not None:
         group = inputs.near_group[doc]
         known = near_known_positive(inputs, query, group)
         added += [pl.Series("near_group", group, dtype=pl.UInt32), pl.Series("near_positive", known, dtype=pl.Boolean)]
-    return kept.with_columns(*added, **{name: pl.lit(None, dtype=kind) for name, kind in _BLANK.items()})
+    blank = {name: pl.lit(None, dtype=kind) for name, kind in _BLANK.items()}
+    return kept.with_columns(*added, **blank, hardness=_hardness())
+
+
+def _in_order(block: pl.DataFrame) -> pl.DataFrame:
+    """Give `block` in the order of query and document, in which a ledger gives it already."""
+    pairs = (block["query"].to_numpy().astype(np.uint64) << np.uint64(32)) | block["doc"].to_numpy()
+    return block if bool((pairs[1:] > pairs[:-1]).all()) else block.sort("query", "doc")
+
+
+def _hardness() -> pl.Expr:
+    """Number the candidates of each query by falling score, those without one last; equals keep their order."""
+    return (-pl.col("score").fill_null(-np.inf)).rank("ordinal").over("query").cast(pl.Int32)
 
 
 def apply_rules(candidates: pl.DataFrame, recipe: BoundRecipe) -> pl.DataFrame:
@@ -198,12 +211,15 @@ def _to_fates(judged: pl.DataFrame, queries: pl.DataFrame, recipe: BoundRecipe) 
         got=pl.col("position").count().cast(pl.Int32),
         rejected=pl.col("rejected_by").count().cast(pl.Int32),
     )
+    # Only a gap asks for the rule that made it.
+    short = counts.filter(pl.col("got") < recipe.wanted)["query"]
+    worst = _worst_rules(judged.filter(pl.col("query").is_in(short.implode())))
     names = [*INPUT_REASONS, *SUPPLY_REASONS, *_reasons(recipe).categories]
     wanted, got = pl.lit(recipe.wanted, dtype=pl.Int32), pl.col("got")
     return (
         queries.filter("asked")
         .join(counts, on="query", how="left", maintain_order="left")
-        .join(_worst_rules(judged), on="query", how="left", maintain_order="left")
+        .join(worst, on="query", how="left", maintain_order="left")
         .with_columns(pl.col("candidates", "got", "rejected").fill_null(0), wanted=wanted)
         .with_columns(
             fate=pl.when(got >= wanted)

@@ -12,6 +12,7 @@ from negset.errors import ConfigError, ContractError, hint
 from negset.lots import id_keys
 from negset.mining.positives import doc_ids, known_positives, labelled_positives
 from negset.mining.recipe import BoundRecipe
+from negset.mining.rules import ChanceParams
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
@@ -26,9 +27,9 @@ class SelectionInputs:
 
     queries: pl.DataFrame
     """query, query_id, split, `asked` (a mined split) and `reason` to drop it at once, if any."""
-    query_keys: NDArray[np.uint64]
     doc_ids: pl.Series
-    doc_keys: NDArray[np.uint64]
+    keys: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None
+    """Hashes of the ids of queries and of documents, where a rule draws lots."""
     near_group: NDArray[np.uint32] | None
     near_positives: NDArray[np.uint64]
     """Sorted pairs of a query and the near-duplicate group of one of its known positives, packed."""
@@ -37,6 +38,11 @@ class SelectionInputs:
 def needs_near_groups(recipe: BoundRecipe) -> bool:
     """Tell whether `recipe` asks which documents are near-duplicates."""
     return recipe.reads("near_group") or recipe.reads("near_positive")
+
+
+def draws_lots(recipe: BoundRecipe) -> bool:
+    """Tell whether a rule of `recipe` leaves something to chance."""
+    return any(isinstance(step.params, ChanceParams) for step in recipe.rules)
 
 
 def query_leaks(queries: pl.DataFrame) -> pl.DataFrame:
@@ -73,7 +79,8 @@ def open_selection_inputs(
     if near_group is not None and recipe.reads("near_positive"):
         known = known_positives(snapshot)
         near_positives = np.unique(_pack(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
-    return SelectionInputs(queries, id_keys(queries["query_id"]), ids, id_keys(ids), near_group, near_positives)
+    keys = (id_keys(queries["query_id"]), id_keys(ids)) if draws_lots(recipe) else None
+    return SelectionInputs(queries, ids, keys, near_group, near_positives)
 
 
 def _with_reasons(snapshot: "Snapshot", splits: Sequence[str], *, drop_leaks: bool) -> pl.DataFrame:

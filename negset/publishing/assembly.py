@@ -1,6 +1,7 @@
 """Lay out the tables of a version from a selection and the snapshot that it was made from."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -31,10 +32,11 @@ def assemble_set(selection: Path, snapshot: Snapshot, folder: Path, *, keep_cand
     for table in SELECTED if keep_candidates else SELECTED[:2]:
         copy_parts(selection, table, folder)
     made = {"queries": queries, "documents": documents, "positives": positives}
-    for table, frame in made.items():
-        write_parts(frame, table, folder)
-    tuples = write_tuples(queries, documents, positives, negatives, wanted, folder)
-    funnel = candidate_funnel(candidates)
+    with ThreadPoolExecutor(2) as workers:  # Parquet is written on one thread a file
+        flat = workers.submit(write_tuples, queries, documents, positives, negatives, wanted, folder)
+        tables = [workers.submit(write_parts, frame, table, folder) for table, frame in made.items()]
+        funnel = candidate_funnel(candidates)
+        tuples, _ = flat.result(), [written.result() for written in tables]
     rows = {table: frame.height for table, frame in {**made, "negatives": negatives, "fates": fates}.items()}
     with_split = {"queries": queries, "positives": positives, "negatives": negatives, "fates": fates}
     return SetCounts(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,11 +41,14 @@ def describe_set(facts: SetFacts, folder: Path, counts: SetCounts, report: GateR
     """Give the manifest of the set staged in `folder`, which `report` let pass."""
     splits = {split_slug(split): split for split in counts.rows_by_split["ntuples"]}
     paths = sorted((folder / "data").rglob("*.parquet"))
+    # Two at a time: hashing and decoding leave Python's lock, and a file is at most a million rows.
+    with ThreadPoolExecutor(2) as workers:
+        files = tuple(workers.map(lambda path: describe_file(folder, path, splits), paths))
     return SetManifest(
         **{name: getattr(facts, name) for name in SetFacts.model_fields},
         schema_version=SCHEMA_VERSION,
         counts=counts,
-        files=tuple(describe_file(folder, path, splits) for path in paths),
+        files=files,
         validation=ValidationOutcome(
             expected=report.expected,
             evaluated=report.evaluated,

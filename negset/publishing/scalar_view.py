@@ -7,6 +7,7 @@ each number is finite. A row group of negatives is held in memory at a time.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,26 +57,39 @@ def build_view(
     The folder `selection` has the candidates, which a set need not publish. Queries of `splits` were asked for
     negatives, those of all splits where it is empty. Negatives have times only in a view that is `timed`.
     """
-    facts = snapshot_facts(folder, snapshot)
     database.unlink(missing_ok=True)
-    with closing(sqlite3.connect(database)) as connection:
+    with (
+        closing(sqlite3.connect(database, check_same_thread=False)) as connection,
+        ThreadPoolExecutor(1) as writer,  # inserts rows while the next view is worked out
+    ):
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        queries = read_parts(folder, "queries")
-        documents = pl.concat(_fingerprinted(folder))
-        counted = negatives_by_query(folder)
-        ledger = candidates_by_query(selection)
-        fates = read_parts(folder, "fates")
-        positives = read_parts(folder, "positives")
-        _insert(connection, "queries", queries_view(queries, positives, fates, facts))
-        _insert(connection, "documents", documents_view(documents, facts))
-        _insert(connection, "positives", positives_view(positives, queries, documents, facts))
-        for part in whole_queries(folder, "negatives"):
-            _insert(connection, "negatives", negatives_view(part, queries, documents, facts, timed=timed))
-        _insert(connection, "fates", fates_view(fates, queries, counted, ledger, facts, splits))
-        _insert(connection, "candidates", candidates_view(ledger, counted))
-        _insert(connection, "ntuples", ntuples_view(folder, queries, positives, fates))
+        views = _views(folder, selection, snapshot_facts(folder, snapshot), splits, timed=timed)
+        writing = writer.submit(connection.commit)
+        for table, view in views:
+            writing.result()  # one view waits at most
+            writing = writer.submit(_insert, connection, table, view)
+        writing.result()
         connection.commit()
+
+
+def _views(
+    folder: Path, selection: Path, facts: Facts, splits: Sequence[str], *, timed: bool
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield each table of the scalar view with its rows, `negatives` in parts."""
+    queries = read_parts(folder, "queries")
+    documents = pl.concat(_fingerprinted(folder))
+    fates = read_parts(folder, "fates")
+    positives = read_parts(folder, "positives")
+    yield "queries", queries_view(queries, positives, fates, facts)
+    yield "documents", documents_view(documents, facts)
+    yield "positives", positives_view(positives, queries, documents, facts)
+    for part in whole_queries(folder, "negatives"):
+        yield "negatives", negatives_view(part, queries, documents, facts, timed=timed)
+    counted, ledger = negatives_by_query(folder), candidates_by_query(selection)
+    yield "fates", fates_view(fates, queries, counted, ledger, facts, splits)
+    yield "candidates", candidates_view(ledger, counted)
+    yield "ntuples", ntuples_view(folder, queries, positives, fates)
 
 
 def snapshot_facts(folder: Path, snapshot: Snapshot) -> Facts:
@@ -303,7 +317,7 @@ def candidates_by_query(selection: Path) -> pl.DataFrame:
         .group_by("query_id")
         .agg(
             candidate_rows=pl.len(),
-            documents=pl.col("doc_id").n_unique(),
+            documents=pl.col("doc_id").hash().n_unique(),  # two ids of one hash would fail the check, not pass it
             chosen=chosen.sum(),
             chosen_unfit=unfit.sum(),
             not_finite=(~finite).sum(),

@@ -1,5 +1,7 @@
 """Identity: what changes rows is in it, what does not is not."""
 
+from datetime import UTC, datetime
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -48,3 +50,39 @@ def test_canonical_json_refuses_what_other_readers_cannot_read():
         canonical_json({"a": float("nan")})
     with pytest.raises(TypeError, match="cannot fingerprint"):
         canonical_json({"a": {1, 2}})
+
+
+EVERY_TYPE = pl.DataFrame(
+    {
+        "id": ["b", "a", "c", "d"],
+        "number": [2, None, -1, 0],
+        "big": pl.Series([1, 2**63, 3, None], dtype=pl.UInt64),
+        "float": [0.1234567, None, -0.0, 1e300],
+        "flag": [True, None, False, True],
+        "word": pl.Series(["x", None, "", "x"], dtype=pl.Categorical),
+        "raw": [b"\x00\xff", None, b"", b"z"],
+        "at": [datetime(2026, 1, 2, tzinfo=UTC), None, datetime(1960, 1, 1, tzinfo=UTC), None],
+        "scores": [
+            [{"name": "é", "value": 0.5}, {"name": "m", "value": None}],
+            None,
+            [],
+            [{"name": "n", "value": 2.0}],
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize("frame", [EVERY_TYPE, EVERY_TYPE.sort("id"), pl.concat([EVERY_TYPE[2:], EVERY_TYPE[:2]])])
+def test_a_rows_digest_is_what_it_was(frame):
+    """Published manifests hold it: another digest of the same rows would call every set damaged."""
+    assert rows_digest(frame, ["id"]) == "59f74dc0264641c7a4d5d1219a76af1c555327132f57683da992e6dfb5a5080e"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "a", "b", None]), st.integers(0, 2)), unique=True, max_size=8),
+    st.permutations(range(8)),
+)
+def test_rows_that_are_in_order_already_have_the_digest_of_sorted_ones(rows, order):
+    frame = pl.DataFrame(rows, schema={"id": pl.String, "rank": pl.Int32}, orient="row")
+    mixed = frame[[place for place in order if place < frame.height]]
+    assert rows_digest(mixed, ["id", "rank"]) == rows_digest(frame.sort("id", "rank"), ["id", "rank"])

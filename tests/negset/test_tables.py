@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from negset import tables
 from negset.errors import ArtifactError, ContractError, MissingColumnsError
 from negset.tables import read_table, write_table
 from schemas.frames import FATES, KEYS, REGISTERED
@@ -18,7 +19,7 @@ _ROWS = [
 
 
 def _fates(rows=_ROWS) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=FATES.names, orient="row")
+    return pl.DataFrame(rows, schema=FATES.names, schema_overrides={"reason": pl.String}, orient="row")
 
 
 def test_rows_come_back_sorted_and_in_the_registered_types(tmp_path):
@@ -88,3 +89,19 @@ def test_rows_that_are_said_to_be_sorted_are_checked(tmp_path):
     for wrong in ([_ROWS[1], _ROWS[0]], [_ROWS[0], _ROWS[0]]):
         with pytest.raises(ContractError, match="not in the order of its key"):
             write_table(_fates(wrong), "fates", tmp_path / "wrong.parquet", presorted=True)
+
+
+@settings(max_examples=10, deadline=None)
+@given(rows=st.integers(1, 25))
+def test_a_file_written_a_group_at_a_time_is_the_file_written_at_once(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("groups")
+    cut = [(f"q{place:02}", ("kept", "short")[place % 2], None, 2, 1, place, "train") for place in range(rows)]
+    frame = _fates(cut).with_columns(pl.col("fate").cast(pl.Enum(["kept", "short", "dropped"])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "ROW_GROUP", 10)
+        write_table(frame, "fates", folder / "a.parquet")
+        with tables.open_table("fates", folder / "b.parquet") as file:
+            for part in frame.iter_slices(10):
+                tables.write_group(file, part, "fates")
+    assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+    assert pq.read_metadata(folder / "a.parquet").num_row_groups == -(-rows // 10)

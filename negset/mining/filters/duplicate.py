@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from negset.mining.rules import Params, place, reject, rule, survives
+from negset.mining.rules import Params, reject, rule, survives
 
 
 class DuplicateParams(Params):
@@ -12,7 +12,8 @@ class DuplicateParams(Params):
 @rule("duplicate", kind="filter", needs=["near_group"], params=DuplicateParams)
 def duplicate(candidates: pl.LazyFrame, params: DuplicateParams) -> pl.LazyFrame:
     """Reject a near-duplicate of a harder survivor; the hardest of each group stays."""
-    # A column of its own, since polars computes a window inside a window wrongly.
-    placed = candidates.with_columns(_place=place(survives()))
-    hardest = pl.col("_place").min().over("query", "near_group")
-    return reject(placed, pl.col("_place") > hardest, "duplicate").drop("_place")
+    # One number for the pair: a window over one column is twice as fast as over two.
+    twins = pl.col("query").cast(pl.UInt64) * 2**32 + pl.col("near_group")
+    keyed = candidates.with_columns(_twins=twins, _survivor=pl.when(survives()).then("hardness"))
+    hardest = pl.col("_survivor").min().over("_twins")
+    return reject(keyed, pl.col("_survivor") > hardest, "duplicate").drop("_twins", "_survivor")

@@ -64,6 +64,9 @@ def attached(score: Sequence[float | None], **columns: object) -> pl.DataFrame:
         *pl.DataFrame(values, schema=ATTACHED).get_columns(),
         query_key=pl.Series(id_keys([f"q{query}" for query in frame["query"]])),
         doc_key=pl.Series(id_keys([f"d{doc}" for doc in frame["doc"]])),
+        hardness=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(
+            "query", order_by=[-pl.col("score"), "doc"], nulls_last=True
+        ),
     )
 
 

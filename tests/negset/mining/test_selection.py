@@ -81,6 +81,18 @@ def test_tables_have_their_columns_and_values(world, mined_candidates):
     assert fate(selection) == ("kept", None, 2, 2, 4)
 
 
+def test_the_order_of_the_candidates_changes_nothing(world, mined_candidates):
+    inputs, recipe = world("perc-pos", queries=2, near=np.arange(DOCS, dtype=np.uint32) // 2)
+    block = mined_candidates([0.2, 0.9, 0.3, 0.3, 0.1] * 2, query=[0] * 5 + [1] * 5, doc=[4, 9, 3, 2, 11] * 2)
+    block = block.with_columns(positive_score=pl.lit(0.8))
+    expected = select_negatives([block.sort("query", "doc")], inputs, recipe)
+    assert expected.negatives["doc_id"].to_list() == ["d02", "d04", "d11"] * 2  # d03 is near d02, which comes first
+    for seed in range(3):
+        found = select_negatives([block.sample(fraction=1, shuffle=True, seed=seed)], inputs, recipe)
+        for table in ("candidates", "negatives", "fates"):
+            assert_frame_equal(getattr(found, table), getattr(expected, table))
+
+
 def test_random_candidates_are_marked(world, mined_candidates):
     inputs, recipe = world("star", queries=1, negatives=2)
     block = mined_candidates([0.5, 0.1], miner=["dense", "random"], rank_dense=[1, None], rank_random=[None, 1])
