@@ -6,6 +6,10 @@ from typing import Final, Literal, TypeVar
 
 from negset import building
 from negset.encoders.encoder import Role
+from negset.indexes.choosing import EXACT_UP_TO, choice_fingerprint, find_choice
+from negset.indexes.kind import AUTO, find_kind
+from negset.indexes.opened import find_indexes
+from negset.indexes.report import read_report
 from negset.mining.cells import estimate_memory, missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.selection_inputs import needs_near_groups
@@ -19,6 +23,7 @@ from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    IndexesRef,
     LedgerRefs,
     MiningRefs,
     Ref,
@@ -56,6 +61,7 @@ def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
     snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
     rest = ["encoder", "embed query", "embed document"] if "dense" in config.mine.miners else []
     rest += ["statistics"] if "bm25" in config.mine.miners else []
+    rest += ["index"] if building.uses_indexes(config) else []
     rest += [f"mine {miner}" for miner in config.mine.miners]
     rest += ["duplicates"] if needs_near_groups(bound) else []
     rest += ["select", "validate", "publish"]
@@ -85,7 +91,36 @@ def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> I
         yield _room("statistics", statistics)
         refs = refs.model_copy(update={"statistics": statistics})
         incomplete = incomplete or statistics is None
+    if building.uses_indexes(config):
+        room, indexes = _index_room(config, refs, store)
+        yield room
+        refs = refs.model_copy(update={"indexes": indexes})
+        incomplete = incomplete or indexes is None
     yield from _after_materials(config, refs, store, incomplete=incomplete)
+
+
+def _index_room(config: BuildConfig, refs: MiningRefs, store: Store) -> tuple[PlannedRoom, IndexesRef | None]:
+    """Say which index stands where, and up to what size exact search stands in for one."""
+    limit = exact_limit(config, refs, store)
+    found = find_indexes(store, building.indexes_key(config, refs, store)) if refs.encoder else None
+    if found is None:
+        return PlannedRoom("index", "runs", f"{config.mine.dense.index}; {limit}"), None
+    report = read_report(store, found)
+    what = f"{report.kind} for {report.indexed} of {report.indexed + report.exact} partitions"
+    measured = f"; {report.settings}; recall {report.recall:.4f} on {report.sample} queries" if report.indexed else ""
+    return PlannedRoom("index", "cached", f"{what}{measured}; {limit}"), found
+
+
+def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
+    """Say up to how many documents a partition is searched exactly."""
+    if config.mine.dense.index != AUTO:
+        return f"exact below {find_kind(config.mine.dense.index).FEWEST:,} documents in a partition"
+    inputs = building.open_inputs(config, refs, store, with_vectors=False)
+    choice = find_choice(store, choice_fingerprint(inputs)) if refs.encoder else None
+    if choice is None:
+        return "what is cheapest is measured first"
+    size = int(str(choice[EXACT_UP_TO]))
+    return f"exact is cheapest up to about {size:,} documents" if size else "exact is cheapest at any size"
 
 
 def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:

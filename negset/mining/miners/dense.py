@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from negset.errors import ConfigError
+from negset.indexes.kind import EXACT
+from negset.indexes.search import OpenIndex, mine_indexed, search_admissible
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.search import Backend, Floats, Hits, Matrix, Rows, pair_scores, search_exact
 
 if TYPE_CHECKING:
+    from negset.indexes.opened import Indexes
     from negset.vectors import Vectors
 
 VERSION = 1
@@ -18,8 +21,12 @@ _PAIRS = 1 << 16  # pairs whose document vectors are held at once: 100 MB at 384
 
 
 def identity(inputs: MiningInputs) -> object:
-    """Give what names the vectors: the content of the encoder. The backend gives the same hits."""
-    return {"encoder": inputs.encoder_content}
+    """Give what names the vectors, the content of the encoder, and the indexes where there are any.
+
+    The backend gives the same hits.
+    """
+    indexes = _indexes(inputs)
+    return {"encoder": inputs.encoder_content, **({"index": indexes.content} if indexes and indexes.content else {})}
 
 
 def open_miner(inputs: MiningInputs) -> OpenMiner:
@@ -29,7 +36,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
         raise ConfigError(message)
     queries, documents = inputs.query_vectors, inputs.document_vectors
     return OpenMiner(
-        open_partition=partial(_open_partition, queries, documents, inputs.config.dense.backend),
+        open_partition=partial(_open_partition, queries, documents, inputs.config.dense.backend, _indexes(inputs)),
         score_pairs=partial(score_pairs, queries, documents),
     )
 
@@ -62,9 +69,31 @@ def score_pairs(
     return scores_P
 
 
-def _open_partition(queries: "Vectors", vectors: "Vectors", backend: Backend, documents: Documents) -> Search:
+def _indexes(inputs: MiningInputs) -> "Indexes | None":
+    if inputs.config.dense.index != EXACT and inputs.indexes is None:
+        message = f"mine.dense.index is {inputs.config.dense.index!r}: prepare the indexes before mining"
+        raise ConfigError(message)
+    return inputs.indexes
+
+
+def _open_partition(
+    queries: "Vectors", vectors: "Vectors", backend: Backend, indexes: "Indexes | None", documents: Documents
+) -> Search:
     documents_ND = vectors.gather(documents.text.to_list())
-    return partial(_mine_block, documents, documents_ND, queries, backend)
+    opened = indexes.open_index(documents, documents_ND) if indexes else None
+    if opened is None:
+        return partial(_mine_block, documents, documents_ND, queries, backend)
+    return partial(_mine_indexed, documents, opened, queries, backend)
+
+
+def _mine_indexed(
+    documents: Documents, opened: OpenIndex, query_vectors: "Vectors", backend: Backend, queries: Queries
+) -> Hits:
+    def exact(asking: Queries) -> Hits:
+        queries_QD = query_vectors.gather(asking.text.to_list())
+        return search_admissible(asking, documents, queries_QD, opened.documents_ND, backend)
+
+    return mine_indexed(opened, queries, query_vectors.gather(queries.text.to_list()), documents, exact)
 
 
 def _mine_block(
