@@ -72,12 +72,18 @@ def open_index(index: faiss.Index, documents_ND: Matrix) -> Propose:
     turning_DD = faiss.vector_to_array(rotation.A).reshape(rotation.d_out, rotation.d_in)
     coded = cast("_Coded", faiss.downcast_index(both.index))
     centroids_LD = coded.quantizer.reconstruct_n(0, coded.nlist)
-    return partial(_propose, coded, turning_DD, centroids_LD)
+    return partial(_propose, both, turning_DD.copy(), centroids_LD)
 
 
 def _propose(
-    coded: _Coded, turning_DD: Matrix, centroids_LD: Matrix, queries_QD: Matrix, count: int, how: Setting
+    both: faiss.IndexPreTransform,
+    turning_DD: Matrix,
+    centroids_LD: Matrix,
+    queries_QD: Matrix,
+    count: int,
+    how: Setting,
 ) -> Rows:
+    coded = cast("_Coded", faiss.downcast_index(both.index))  # a view: `both` owns it and must outlive it
     axes_QD = np.broadcast_to(np.arange(len(turning_DD)), (len(queries_QD), len(turning_DD)))
     turned_QD = score_rows(queries_QD, turning_DD, axes_QD)
     list_QP, score_QP = lists.nearest_lists(turned_QD, centroids_LD, how.nprobe)

@@ -8,6 +8,7 @@ of the probed lists by canonical score, so that neither blocks nor threads nor t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, cast
 
 import faiss
@@ -161,8 +162,8 @@ def _scan(
     number = probe_QP[query, place]
     order = np.argsort(number, kind="stable")
     query, number = query[order], number[order]
-    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else number
-    for begin, end in zip(begins, np.r_[begins[1:], len(number)], strict=True):
+    cuts = np.flatnonzero(number[1:] != number[:-1]) + 1
+    for begin, end in pairwise([0, *cuts.tolist(), len(number)]) if len(number) else ():
         listed, asking_M = int(number[begin]), query[begin:end]
         if lists.starts[listed] == lists.starts[listed + 1]:
             continue

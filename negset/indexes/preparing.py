@@ -1,7 +1,8 @@
 """Build the index of each partition, find how hard it must search, and measure what it finds.
 
 An index is an artifact of its own, so that a partition that did not change keeps its index, and an interrupted
-run goes on with those that are missing. Recall is measured over the whole corpus at the configured depth.
+run goes on with those that are missing. Recall is measured over the whole corpus at the depth that is mined: the
+configured one, and one for each positive of the query.
 """
 
 import logging
@@ -62,7 +63,7 @@ def indexes_fingerprint(inputs: MiningInputs) -> str:
     """Give the cache key of `prepare_indexes`: encoder, documents, the kinds and their options, the sampled queries."""
     config = inputs.config
     frame = mined_queries(inputs)
-    sampled = [frame[rows].select("query_id", "text").rows() for rows in _sampled(frame, inputs.seed)]
+    sampled = [frame[rows].select("query_id", "text", "positives").rows() for rows in _sampled(frame, inputs.seed)]
     kinds = [config.dense.index] if config.dense.index != AUTO else list(choosing.CANDIDATES)
     return fingerprint(
         "indexes",
@@ -128,13 +129,13 @@ def _ask(inputs: MiningInputs) -> Asking:
 
 
 def as_queries(inputs: MiningInputs, frame: pl.DataFrame) -> tuple[Queries, Matrix]:
-    """Give queries of `mined_queries` at the configured depth, without a limit of time, and their vectors."""
+    """Give queries of `mined_queries` at the depth they are mined to, without a limit of time, and their vectors."""
     vectors = choosing.needed(inputs.query_vectors)
     queries = Queries(
         rows=frame.get_column("query").to_numpy().astype(np.int64),
         query_id=frame.get_column("query_id"),
         text=frame.get_column("text"),
-        depths=np.full(frame.height, inputs.config.depth, dtype=np.int64),
+        depths=frame.get_column("positives").to_numpy().astype(np.int64) + inputs.config.depth,
         until=np.full(frame.height, LAST, dtype=np.int64),
     )
     return queries, vectors.gather(queries.text.to_list())

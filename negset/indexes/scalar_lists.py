@@ -4,6 +4,7 @@ A list is turned back into floats when it is read, once for all queries of a blo
 hardly any time is lost.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import faiss
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from negset.indexes import lists
 from negset.indexes.kind import Propose, Setting
 from negset.search import Matrix, Rows
+
+Decode = Callable[[NDArray[np.uint8]], Matrix]
+"""Turn codes of documents into their vectors, as faiss would, but without starting threads for each list."""
 
 
 def build_scalar_lists(documents_ND: Matrix, seed: int, quantizer: int) -> faiss.Index:
@@ -25,16 +29,10 @@ def build_scalar_lists(documents_ND: Matrix, seed: int, quantizer: int) -> faiss
     return index
 
 
-def open_scalar_lists(index: faiss.Index, documents_ND: Matrix, widening: float) -> Propose:
+def open_scalar_lists(index: faiss.Index, documents_ND: Matrix, decode: Decode, widening: float) -> Propose:
     """Give a search that proposes `widening` times the documents wanted, since what it compares is rounded."""
-    coded = cast("faiss.IndexIVFScalarQuantizer", index)
-
-    def decode(codes_NC: NDArray[np.uint8]) -> Matrix:
-        vectors_ND: Matrix = coded.sq.decode(codes_NC)
-        return vectors_ND
-
     # Rounding moves a vector by less than its own length.
-    opened = lists.open_lists(coded, decode, 2 * lists.longest(documents_ND))
+    opened = lists.open_lists(cast("faiss.IndexIVF", index), decode, 2 * lists.longest(documents_ND))
 
     def propose(queries_QD: Matrix, count: int, how: Setting) -> Rows:
         return lists.search_lists(opened, queries_QD, int(count * widening), how.nprobe)

@@ -1,6 +1,8 @@
 """Inverted lists of vectors in float16: half the memory."""
 
 import faiss
+import numpy as np
+from numpy.typing import NDArray
 
 from negset.indexes import lists
 from negset.indexes.kind import Propose, Setting
@@ -24,4 +26,8 @@ def settings(documents: int, fixed: Setting) -> list[Setting]:
 
 def open_index(index: faiss.Index, documents_ND: Matrix) -> Propose:
     """Propose as many as are wanted: the error of float16 is smaller than the steps between neighbours."""
-    return open_scalar_lists(index, documents_ND, 1.0)
+    return open_scalar_lists(index, documents_ND, _decode, 1.0)
+
+
+def _decode(codes_NC: NDArray[np.uint8]) -> Matrix:
+    return codes_NC.view(np.float16).astype(np.float32)
