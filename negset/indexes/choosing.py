@@ -125,12 +125,17 @@ def total_cost(cost: Cost, sizes: list[int], queries: int, fewest: int, exact: C
 
 
 def exact_up_to(costs: Mapping[str, Cost], queries: int) -> int:
-    """Give the number of documents in one partition up to which no kind is cheaper than exact search, about."""
+    """Give the number of documents in one partition up to which no kind is cheaper than exact search, about.
+
+    Where nothing but exact search was measured, that is the number from which the others would be.
+    """
     exact = costs[EXACT]
+    if len(costs) == 1:
+        return round(_WORTH / max(queries * exact.search(1), 1e-12))
     for step in range(8 * 4, 30 * 4):
         size = round(2 ** (step / 4))
         others = [cost.build(size) + queries * cost.search(size) for kind, cost in costs.items() if kind != EXACT]
-        if others and min(others) < queries * exact.search(size):
+        if min(others) < queries * exact.search(size):
             return size
     return 0
 
