@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeVar
 from negset import building
 from negset.encoders.encoder import Role
 from negset.indexes.choosing import EXACT_UP_TO, choice_fingerprint, find_choice
-from negset.indexes.kind import AUTO, find_kind
+from negset.indexes.kind import AUTO, fewest_documents
 from negset.indexes.opened import find_indexes
 from negset.indexes.report import read_report
 from negset.mining.cells import estimate_memory, missing_cells, plan_cells
@@ -114,7 +114,7 @@ def _index_room(config: BuildConfig, refs: MiningRefs, store: Store) -> tuple[Pl
 def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
     """Say up to how many documents a partition is searched exactly."""
     if config.mine.dense.index != AUTO:
-        return f"exact below {find_kind(config.mine.dense.index).FEWEST:,} documents in a partition"
+        return f"exact below {fewest_documents(config.mine.dense.index, config.mine.depth):,} documents in a partition"
     inputs = building.open_inputs(config, refs, store, with_vectors=False)
     choice = find_choice(store, choice_fingerprint(inputs)) if refs.encoder else None
     if choice is None:

@@ -21,7 +21,7 @@ import polars as pl
 from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.indexes.kernels import training_rows
-from negset.indexes.kind import EXACT, Setting, find_kind, kind_version
+from negset.indexes.kind import EXACT, Setting, fewest_documents, find_kind, kind_version
 from negset.indexes.recall import choose_setting
 from negset.indexes.search import OpenIndex, search_index
 from negset.lots import id_keys
@@ -153,9 +153,10 @@ def _choose(inputs: MiningInputs) -> dict[str, object]:
     totals = {EXACT: sum(queries * costs[EXACT].search(size) for size in sizes)}
     if totals[EXACT] > _WORTH:
         for kind in CANDIDATES:
-            if max(sizes) >= find_kind(kind).FEWEST:
+            fewest = fewest_documents(kind, depth)
+            if max(sizes) >= fewest:
                 costs[kind] = _measure(inputs, kind, queries_QD, documents_ND)
-                totals[kind] = total_cost(costs[kind], sizes, queries, find_kind(kind).FEWEST, costs[EXACT])
+                totals[kind] = total_cost(costs[kind], sizes, queries, fewest, costs[EXACT])
     best = min(totals, key=lambda kind: (totals[kind], kind != EXACT))
     return {
         KIND: best,

@@ -20,6 +20,9 @@ from schemas.config import DenseConfig, IndexKind
 EXACT: Final = "exact"
 AUTO: Final = "auto"
 
+_DEPTHS: Final = 4
+"""Depths that a partition must be larger than: an index that proposes most of the documents saves nothing."""
+
 FILES: Final[Mapping[str, str]] = MappingProxyType(
     {"ivf-flat": "ivf_flat", "hnsw": "hnsw", "ivf-pq": "ivf_pq", "sq-fp16": "sq_fp16", "sq-int8": "sq_int8"}
 )
@@ -69,6 +72,11 @@ class Kind(Protocol):
 def find_kind(name: str) -> Kind:
     """Import the kind `name` of a configuration."""
     return cast("Kind", import_module(f"negset.indexes.{FILES[name]}"))
+
+
+def fewest_documents(name: str, depth: int) -> int:
+    """Give the number of documents below which the kind `name` is not built for candidates to `depth`."""
+    return max(find_kind(name).FEWEST, _DEPTHS * depth)
 
 
 def fixed_setting(config: DenseConfig) -> Setting:

@@ -18,10 +18,10 @@ import polars as pl
 from negset.fingerprint import fingerprint
 from negset.indexes import choosing
 from negset.indexes.files import is_sound, write_index
-from negset.indexes.kind import AUTO, EXACT, Setting, find_kind, fixed_setting, kind_version
+from negset.indexes.kind import AUTO, EXACT, Setting, fewest_documents, find_kind, fixed_setting, kind_version
 from negset.indexes.opened import PARTITIONS, Entry, digest_ids, indexes_content, open_entry
 from negset.indexes.recall import choose_setting, found_shares, sampled_queries
-from negset.indexes.search import OpenIndex, mine_indexed
+from negset.indexes.search import OpenIndex, mine_indexed, search_index
 from negset.mining.cells import mined_queries, open_documents
 from negset.mining.miner import Documents, MiningInputs, Queries
 from negset.mining.positives import doc_ids
@@ -148,7 +148,7 @@ def _prepare_partition(
     checked_norms(documents_ND, "document", documents.doc_id)
     exact = _exact(inputs, asking.judging, asking.judging_QD, documents, documents_ND)
     size, ids = len(documents.rows), digest_ids(documents.doc_id)
-    reason = _why_exact(kind, size)
+    reason = _why_exact(kind, size, inputs.config.depth)
     if reason:
         _log.info("partition %s: %s", name, reason)
         there = _among_all(exact, documents)
@@ -166,10 +166,10 @@ def _prepare_partition(
     return Judged(tuned, _among_all(exact, documents), _among_all(found, documents))
 
 
-def _why_exact(kind: IndexKind, documents: int) -> str:
+def _why_exact(kind: IndexKind, documents: int, depth: int) -> str:
     if kind == EXACT:
         return "exact search was measured to be the cheapest"
-    fewest = find_kind(kind).FEWEST
+    fewest = fewest_documents(kind, depth)
     return f"{documents:,} documents are fewer than the {fewest:,} that {kind} needs" if documents < fewest else ""
 
 
@@ -178,21 +178,23 @@ def _tune(
 ) -> tuple[Entry, Hits]:
     """Choose the setting of `entry` by some queries, and give what it finds for the others."""
     opened = open_entry(store, entry, documents_ND)
+    depths = asking.choosing.depths
 
-    def search(queries: Queries, queries_QD: Matrix, setting: Setting) -> Hits:
-        how = OpenIndex(opened.propose, documents_ND, setting)
-        exact = partial(_exact_again, inputs, documents, documents_ND)
-        return mine_indexed(how, queries, queries_QD, documents, exact)
+    def search(setting: Setting) -> Hits:
+        # What the index leaves to exact search is not found by it: a setting that leaves all would look perfect.
+        return search_index(OpenIndex(opened.propose, documents_ND, setting), asking.choosing_QD, depths)[0]
 
-    known = _exact(inputs, asking.choosing, asking.choosing_QD, documents, documents_ND)
     setting = choose_setting(
         find_kind(entry.kind).settings(entry.documents, fixed_setting(inputs.config.dense)),
-        known,
-        len(asking.choosing.rows),
+        _exact(inputs, asking.choosing, asking.choosing_QD, documents, documents_ND),
+        len(depths),
         inputs.config.dense.target_recall,
-        partial(search, asking.choosing, asking.choosing_QD),
+        search,
     )
-    return entry.model_copy(update={"setting": setting}), search(asking.judging, asking.judging_QD, setting)
+    tuned = OpenIndex(opened.propose, documents_ND, setting)
+    exact = partial(_exact_again, inputs, documents, documents_ND)
+    found = mine_indexed(tuned, asking.judging, asking.judging_QD, documents, exact)
+    return entry.model_copy(update={"setting": setting}), found
 
 
 def _hold(

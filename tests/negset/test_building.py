@@ -21,13 +21,13 @@ def loaded(build_file, *options):
 
 
 def test_the_manifest_says_what_the_index_was_and_found(select, store, build_file):
-    config = loaded(build_file, "mine.dense.index=ivf-flat", "mine.dense.nprobe=8", "source.partitions=2")
+    config = loaded(build_file, "mine.dense.index=ivf-flat", "mine.dense.nprobe=16", "source.partitions=2")
     selected = select(config, store)
     dense = building.describe(config, selected.refs, store).miners["dense"]
     assert {name: dense[name] for name in dense if name.startswith(("index", "exact"))} == {
         "index": "ivf-flat",
         "index_kind": "ivf-flat",
-        "index_settings": "nprobe 8",
+        "index_settings": "nprobe 16; nprobe 8",  # 33 documents make 16 lists, 27 make 8: all are probed
         "index_partitions": 2,
         "exact_partitions": 0,
         "index_recall": 1.0,

@@ -81,6 +81,14 @@ def test_the_setting_is_found_for_the_target(inputs, store):
     assert low.settings != high.settings
 
 
+def test_a_setting_that_leaves_the_work_to_exact_search_is_not_chosen(inputs, store):
+    """A few lists hold fewer documents than are wanted, and what exact search then finds is no merit of theirs."""
+    report = read_report(store, prepare_indexes(inputs(depth=100), store))
+    assert report.indexed == 2
+    for setting in report.settings.split("; "):
+        assert int(setting.removeprefix("nprobe ")) > 8  # 450 documents in 32 lists: 8 of them hold 113
+
+
 def test_what_is_there_is_not_built_again(inputs, store, monkeypatch):
     built = []
     write = preparing.write_index
