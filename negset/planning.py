@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeVar
 
 from negset import building
 from negset.encoders.encoder import Role
-from negset.indexes.choosing import EXACT_UP_TO, choice_fingerprint, find_choice
+from negset.indexes.choosing import choice_fingerprint, describe_choice, find_choice
 from negset.indexes.kind import AUTO, fewest_documents
 from negset.indexes.opened import find_indexes
 from negset.indexes.report import read_report
@@ -119,8 +119,7 @@ def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
     choice = find_choice(store, choice_fingerprint(inputs)) if refs.encoder else None
     if choice is None:
         return "what is cheapest is measured first"
-    size = int(str(choice[EXACT_UP_TO]))
-    return f"exact is cheapest up to about {size:,} documents" if size else "exact is cheapest at any size"
+    return describe_choice(choice)
 
 
 def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:

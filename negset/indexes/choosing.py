@@ -103,6 +103,14 @@ def chosen_kind(facts: Mapping[str, object]) -> IndexKind:
     return next((kind for kind in CANDIDATES if kind == facts[KIND]), EXACT)
 
 
+def describe_choice(facts: Mapping[str, object]) -> str:
+    """Say what was chosen for which costs, and up to how many documents exact search is used."""
+    costs, size = facts.get(COSTS), int(str(facts[EXACT_UP_TO]))
+    seconds = ", ".join(f"{kind} {cost:,} s" for kind, cost in costs.items()) if isinstance(costs, dict) else ""
+    limit = f"up to about {size:,} documents in a partition" if size else "at any size"
+    return f"auto chose {facts[KIND]} ({seconds}); exact is cheapest {limit}"
+
+
 def partition_sizes(inputs: MiningInputs) -> dict[str, int]:
     """Count the documents of each partition."""
     return {name: inputs.snapshot.documents(name).height for name in inputs.snapshot.partitions()}

@@ -86,7 +86,7 @@ def test_the_plan_shows_what_auto_chose(select, store, build_file):
     assert before["index"].detail == "auto; what is cheapest is measured first"
     selected = select(config, store)
     after = {room.name: room for room in plan_build(config, store)}
-    assert after["index"].detail.startswith("exact for 0 of 1 partitions; exact is cheapest up to about ")
+    assert after["index"].detail.startswith("exact for 0 of 1 partitions; auto chose exact (exact 0.0 s); exact is ")
     facts = building.describe(config, selected.refs, store)
     assert facts.miners["dense"]["index_kind"] == "exact"
     assert json.dumps(facts.config["mine"]["dense"]["index"]) == '"auto"'

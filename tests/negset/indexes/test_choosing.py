@@ -1,7 +1,15 @@
 import pytest
 
 from negset.indexes import choosing, hnsw, ivf_flat, ivf_pq, sq_fp16, sq_int8
-from negset.indexes.choosing import Cost, choice_fingerprint, exact_up_to, find_choice, resolve_kind, total_cost
+from negset.indexes.choosing import (
+    Cost,
+    choice_fingerprint,
+    describe_choice,
+    exact_up_to,
+    find_choice,
+    resolve_kind,
+    total_cost,
+)
 from negset.mining.miner import MiningInputs
 from schemas.config import DenseConfig, MineConfig
 
@@ -93,6 +101,15 @@ def test_exact_pays_up_to_where_building_is_paid_back():
     assert 111_111 <= exact_up_to(costs, 1000) < 111_111 * 2**0.25
     assert exact_up_to({"exact": EXACT, "hnsw": Cost(lambda size: size, lambda size: size)}, 1000) == 0
     assert exact_up_to({"exact": EXACT}, 1000) == 60_000  # a minute
+
+
+def test_a_choice_is_told_with_what_it_would_cost_and_from_what_size_it_pays():
+    facts = {"kind": "hnsw", "seconds": {"exact": 4000.5, "hnsw": 90.0}, "exact_up_to": 38055}
+    told = (
+        "auto chose hnsw (exact 4,000.5 s, hnsw 90.0 s); exact is cheapest up to about 38,055 documents in a partition"
+    )
+    assert describe_choice(facts) == told
+    assert describe_choice({**facts, "exact_up_to": 0}).endswith("exact is cheapest at any size")
 
 
 def test_every_kind_is_really_measured(inputs, store, monkeypatch):
