@@ -8,7 +8,7 @@ configured one, and one for each positive of the query.
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -42,12 +42,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Asking:
-    """Sampled queries with their vectors: those that choose a setting, those that judge it, those that are timed."""
+    """Sampled queries: those that choose a setting, and those that judge it."""
 
     choosing: Queries
-    choosing_QD: Matrix
     judging: Queries
-    judging_QD: Matrix
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition with its vectors."""
+
+    name: str
+    documents: Documents
+    documents_ND: Matrix
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def prepare_indexes(inputs: MiningInputs, store: Store, progress: Progress = no_
     judged: dict[str, Judged] = {}
     for done, name in enumerate(names):
         progress(f"index {kind}", done, len(names))
-        judged[name] = _prepare_partition(inputs, store, kind, name, open_documents(inputs, name, ids), asking)
+        judged[name] = _prepare_partition(inputs, store, kind, _open_part(inputs, name, ids), asking)
     progress(f"index {kind}", len(names), len(names))
     facts: dict[str, object] = {
         KIND: kind,
@@ -123,47 +130,41 @@ def _sampled(frame: pl.DataFrame, seed: int) -> tuple["pl.Series", "pl.Series"]:
 
 def _ask(inputs: MiningInputs) -> Asking:
     frame = mined_queries(inputs)
-    parts = [frame[rows] for rows in _sampled(frame, inputs.seed)]
-    (first, first_QD), (second, second_QD) = [as_queries(inputs, part) for part in parts]
-    return Asking(first, first_QD, second, second_QD)
+    first, second = _sampled(frame, inputs.seed)
+    return Asking(as_queries(inputs, frame[first]), as_queries(inputs, frame[second]))
 
 
-def as_queries(inputs: MiningInputs, frame: pl.DataFrame) -> tuple[Queries, Matrix]:
-    """Give queries of `mined_queries` at the depth they are mined to, without a limit of time, and their vectors."""
-    vectors = choosing.needed(inputs.query_vectors)
-    queries = Queries(
+def as_queries(inputs: MiningInputs, frame: pl.DataFrame) -> Queries:
+    """Give queries of `mined_queries` at the depth they are mined to, without a limit of time."""
+    return Queries(
         rows=frame.get_column("query").to_numpy().astype(np.int64),
         query_id=frame.get_column("query_id"),
         text=frame.get_column("text"),
         depths=frame.get_column("positives").to_numpy().astype(np.int64) + inputs.config.depth,
         until=np.full(frame.height, LAST, dtype=np.int64),
     )
-    return queries, vectors.gather(queries.text.to_list())
 
 
-def _prepare_partition(
-    inputs: MiningInputs, store: Store, kind: IndexKind, name: str, documents: Documents, asking: Asking
-) -> Judged:
-    documents_ND = choosing.needed(inputs.document_vectors).gather(documents.text.to_list())
-    checked_norms(documents_ND, "document", documents.doc_id)
-    exact = _exact(inputs, asking.judging, asking.judging_QD, documents, documents_ND)
-    size, ids = len(documents.rows), digest_ids(documents.doc_id)
-    reason = _why_exact(kind, size, inputs.config.depth)
-    if reason:
-        _log.info("partition %s: %s", name, reason)
-        there = _among_all(exact, documents)
-        return Judged(Entry(documents=size, doc_ids=ids, kind=EXACT, reason=reason), there, there)
-    key = index_fingerprint(inputs.encoder_content, inputs.snapshot.partition_contents[name], kind, inputs.seed)
-    if not is_sound(store, key):
-        write_index(store, key, kind, documents_ND, inputs.seed)
-    entry = Entry(documents=size, doc_ids=ids, kind=kind, key=key)
-    tuned, found = _tune(inputs, store, entry, documents, documents_ND, asking)
-    _log.info("partition %s: %s with %s", name, kind, tuned.setting)
-    if inputs.config.dense.index == AUTO:
-        share = float(found_shares(exact, found, len(asking.judging.rows)).mean())
-        tuned = _hold(inputs, store, tuned, share, name, documents, documents_ND)
-        found = found if tuned.kind != EXACT else exact
-    return Judged(tuned, _among_all(exact, documents), _among_all(found, documents))
+def _open_part(inputs: MiningInputs, name: str, ids: pl.Series) -> Part:
+    documents = open_documents(inputs, name, ids)
+    return Part(name, documents, choosing.needed(inputs.document_vectors).gather(documents.text.to_list()))
+
+
+def _prepare_partition(inputs: MiningInputs, store: Store, kind: IndexKind, part: Part, asking: Asking) -> Judged:
+    checked_norms(part.documents_ND, "document", part.documents.doc_id)
+    exact = _search_exactly(inputs, part, asking.judging)
+    found, entry = exact, _exact_entry(part, _why_exact(kind, len(part.documents_ND), inputs.config.depth))
+    if not entry.reason:
+        entry, opened, found = _tune(inputs, _indexed(inputs, store, kind, part), part, asking)
+        doubt = _broken_promise(inputs, part, opened, exact, found) if inputs.config.dense.index == AUTO else ""
+        if doubt:
+            found, entry = exact, _exact_entry(part, f"{kind} {doubt}")
+    _log.info("partition %s: %s %s", part.name, entry.kind, entry.reason or entry.setting)
+    return Judged(entry, _among_all(exact, part.documents), _among_all(found, part.documents))
+
+
+def _exact_entry(part: Part, reason: str) -> Entry:
+    return Entry(documents=len(part.documents_ND), doc_ids=digest_ids(part.documents.doc_id), kind=EXACT, reason=reason)
 
 
 def _why_exact(kind: IndexKind, documents: int, depth: int) -> str:
@@ -173,69 +174,64 @@ def _why_exact(kind: IndexKind, documents: int, depth: int) -> str:
     return f"{documents:,} documents are fewer than the {fewest:,} that {kind} needs" if documents < fewest else ""
 
 
+def _indexed(inputs: MiningInputs, store: Store, kind: IndexKind, part: Part) -> tuple[Entry, OpenIndex]:
+    """Build the index of `part` unless it is there, and open it."""
+    content = inputs.snapshot.partition_contents[part.name]
+    key = index_fingerprint(inputs.encoder_content, content, kind, inputs.seed)
+    if not is_sound(store, key):
+        write_index(store, key, kind, part.documents_ND, inputs.seed)
+    entry = _exact_entry(part, "").model_copy(update={"kind": kind, "key": key})
+    return entry, open_entry(store, entry, part.documents_ND)
+
+
 def _tune(
-    inputs: MiningInputs, store: Store, entry: Entry, documents: Documents, documents_ND: Matrix, asking: Asking
-) -> tuple[Entry, Hits]:
-    """Choose the setting of `entry` by some queries, and give what it finds for the others."""
-    opened = open_entry(store, entry, documents_ND)
-    depths = asking.choosing.depths
+    inputs: MiningInputs, indexed: tuple[Entry, OpenIndex], part: Part, asking: Asking
+) -> tuple[Entry, OpenIndex, Hits]:
+    """Choose the setting of an index by some queries, and give what it then finds for the judging ones."""
+    entry, opened = indexed
+    choosing_QD = _vectors(inputs, asking.choosing)
 
     def search(setting: Setting) -> Hits:
         # What the index leaves to exact search is not found by it: a setting that leaves all would look perfect.
-        return search_index(OpenIndex(opened.propose, documents_ND, setting), asking.choosing_QD, depths)[0]
+        return search_index(replace(opened, setting=setting), choosing_QD, asking.choosing.depths)[0]
 
     setting = choose_setting(
         find_kind(entry.kind).settings(entry.documents, fixed_setting(inputs.config.dense)),
-        _exact(inputs, asking.choosing, asking.choosing_QD, documents, documents_ND),
-        len(depths),
+        _search_exactly(inputs, part, asking.choosing),
+        len(asking.choosing.rows),
         inputs.config.dense.target_recall,
         search,
     )
-    tuned = OpenIndex(opened.propose, documents_ND, setting)
-    exact = partial(_exact_again, inputs, documents, documents_ND)
-    found = mine_indexed(tuned, asking.judging, asking.judging_QD, documents, exact)
-    return entry.model_copy(update={"setting": setting}), found
+    tuned = replace(opened, setting=setting)
+    return entry.model_copy(update={"setting": setting}), tuned, _mine(inputs, part, tuned, asking.judging)
 
 
-def _hold(
-    inputs: MiningInputs,
-    store: Store,
-    entry: Entry,
-    share: float,
-    name: str,
-    documents: Documents,
-    documents_ND: Matrix,
-) -> Entry:
-    """Give `entry` where its index keeps what `auto` promised, else one of exact search that says why."""
-    reason = ""
-    if share < inputs.config.dense.target_recall:
-        reason = f"{entry.kind} found {share:.4f} of the exact candidates, less than the target"
-    else:
-        opened = open_entry(store, entry, documents_ND)
-        queries, queries_QD = as_queries(inputs, choosing.timed_queries(inputs))
-        exactly = partial(_exact_again, inputs, documents, documents_ND)
-        begun = time.perf_counter()
-        mine_indexed(opened, queries, queries_QD, documents, exactly)
-        indexed = time.perf_counter()
-        exactly(queries)
-        if indexed - begun > time.perf_counter() - indexed:
-            reason = f"{entry.kind} was slower than exact search"
-    if not reason:
-        return entry
-    _log.warning("partition %s is searched exactly: %s", name, reason)
-    return Entry(documents=entry.documents, doc_ids=entry.doc_ids, kind=EXACT, reason=reason)
+def _broken_promise(inputs: MiningInputs, part: Part, opened: OpenIndex, exact: Hits, found: Hits) -> str:
+    """Say why `auto` gives the index up: it finds too little, or is slower than exact search; else nothing."""
+    share_Q = found_shares(exact, found, int(exact.query.max(initial=-1)) + 1)
+    if share_Q.mean() < inputs.config.dense.target_recall:
+        return f"found {share_Q.mean():.4f} of the exact candidates, less than the target"
+    queries = as_queries(inputs, choosing.timed_queries(inputs))
+    begun = time.perf_counter()
+    _mine(inputs, part, opened, queries)
+    between = time.perf_counter()
+    _search_exactly(inputs, part, queries)
+    return "was slower than exact search" if between - begun > time.perf_counter() - between else ""
 
 
-def _exact_again(inputs: MiningInputs, documents: Documents, documents_ND: Matrix, queries: Queries) -> Hits:
-    queries_QD = choosing.needed(inputs.query_vectors).gather(queries.text.to_list())
-    return _exact(inputs, queries, queries_QD, documents, documents_ND)
+def _mine(inputs: MiningInputs, part: Part, opened: OpenIndex, queries: Queries) -> Hits:
+    exactly = partial(_search_exactly, inputs, part)
+    return mine_indexed(opened, queries, _vectors(inputs, queries), part.documents, exactly)
 
 
-def _exact(
-    inputs: MiningInputs, queries: Queries, queries_QD: Matrix, documents: Documents, documents_ND: Matrix
-) -> Hits:
-    names = (queries.query_id, documents.doc_id)
-    return search_exact(queries_QD, documents_ND, queries.depths, inputs.config.dense.backend, names)
+def _search_exactly(inputs: MiningInputs, part: Part, queries: Queries) -> Hits:
+    names = (queries.query_id, part.documents.doc_id)
+    backend = inputs.config.dense.backend
+    return search_exact(_vectors(inputs, queries), part.documents_ND, queries.depths, backend, names)
+
+
+def _vectors(inputs: MiningInputs, queries: Queries) -> Matrix:
+    return choosing.needed(inputs.query_vectors).gather(queries.text.to_list())
 
 
 def _among_all(hits: Hits, documents: Documents) -> Hits:
