@@ -1,4 +1,8 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
+import polars as pl
 import pytest
 
 from negset.errors import ArtifactError, ConfigError
@@ -13,7 +17,7 @@ from negset.mining.cells import listed_cells, mine_cells, mined_queries, plan_ce
 from negset.mining.miner import MiningInputs
 from negset.mining.miners import dense
 from negset.tables import read_table
-from schemas.config import DenseConfig, MineConfig
+from schemas.config import DenseConfig, MineConfig, TimeConfig
 
 DOCUMENTS = {f"d{n:04d}": f"word{n % 37} word{n % 11} own{n}" for n in range(900)}
 QUERIES = {f"q{n:03d}": f"word{n % 37} word{n % 11}" for n in range(60)}
@@ -169,7 +173,34 @@ def test_mined_rows_do_not_depend_on_blocks(inputs, store):
     assert sum(rows) == whole.rows
 
 
-def test_a_query_that_is_not_known_yet_needs_its_index(inputs, store):
+def test_an_index_shows_no_query_a_document_of_its_future(inputs, store, memory_snapshot):
+    """Queries that may not see all documents are searched exactly among those that they may see."""
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    created = {name: start + timedelta(hours=n) for n, name in enumerate(DOCUMENTS)}
+    asked = {name: start + timedelta(hours=450) for name in list(QUERIES)[::2]}
+    given = inputs(nprobe=1)
+    config = given.config.model_copy(update={"time": TimeConfig(limit=True)})
+    snapshot = memory_snapshot(DOCUMENTS, QUERIES, LABELS, 2, created=created, asked=asked)
+    limited = replace(given, snapshot=snapshot, config=config)
+    ready = replace(limited, indexes=open_indexes(store, prepare_indexes(limited, store)))
+    mined = listed_cells(store, mine_cells(ready, "dense", store))
+    rows = pl.concat(
+        [read_table(store.open("cell", cell.fingerprint) / CELL, ["query_id", "doc_id"]) for cell in mined]
+    )
+    seen = {query: set(part["doc_id"]) for (query,), part in rows.group_by("query_id")}
+    exact = replace(limited, config=config.model_copy(update={"dense": DenseConfig()}))
+    early = [name for name in DOCUMENTS if created[name] <= start + timedelta(hours=450)]
+    assert len(early) == 451
+    for query in asked:
+        assert seen[query] <= set(early)
+        vector = exact.query_vectors.gather([QUERIES[query]])[0].astype(float)
+        scores = np.round(exact.document_vectors.gather([DOCUMENTS[name] for name in early]).astype(float) @ vector, 6)
+        best = {early[at] for at in np.argsort(-scores, kind="stable")[:11]}
+        assert best <= seen[query]  # the best of all are among the best of each partition
+    assert any(max(seen[query]) > max(early) for query in QUERIES if query not in asked)
+
+
+def test_cells_have_no_name_before_their_index_is_there(inputs, store):
     with pytest.raises(ConfigError, match=r"mine.dense.index is 'ivf-flat': prepare the indexes before mining"):
         plan_cells(inputs(), "dense")
 
