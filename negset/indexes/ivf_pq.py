@@ -86,7 +86,8 @@ def _propose(
     coded = cast("_Coded", faiss.downcast_index(both.index))  # a view: `both` owns it and must outlive it
     axes_QD = np.broadcast_to(np.arange(len(turning_DD)), (len(queries_QD), len(turning_DD)))
     turned_QD = score_rows(queries_QD, turning_DD, axes_QD)
-    list_QP, score_QP = lists.nearest_lists(turned_QD, centroids_LD, how.nprobe)
+    list_QP, _ = lists.nearest_lists(turned_QD, centroids_LD, how.nprobe)
+    score_QP = score_rows(turned_QD, centroids_LD, list_QP)
     coded.nprobe = list_QP.shape[1]  # faiss takes this number from the index alone
     _, rows_QK = coded.search_preassigned(turned_QD, count * how.refine_factor, list_QP, score_QP)
     return rows_QK

@@ -7,6 +7,7 @@ of the probed lists by canonical score, so that neither blocks nor threads nor t
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, cast
@@ -14,8 +15,9 @@ from typing import Final, cast
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from negset.indexes.kernels import edge_scores, keep_best, one_thread, rounding_margin, score_rows, training_rows
+from negset.indexes.kernels import edge_scores, keep_best, one_thread, rounding_margin, training_rows
 from negset.indexes.kind import Setting
 from negset.search import Floats, Matrix, Rows, pair_scores
 
@@ -94,16 +96,23 @@ def open_lists(index: faiss.IndexIVF, decode: Callable[[NDArray[np.uint8]], Matr
 
 
 def search_lists(lists: Lists, queries_QD: Matrix, count: int, nprobe: int) -> Rows:
-    """Give the rows of the `count` best documents in the `nprobe` nearest lists of each query; -1 for none left."""
-    blocks = [
-        _search_block(lists, queries_QD[start : start + _BLOCK], count, nprobe)
-        for start in range(0, len(queries_QD), _BLOCK)
-    ]
-    return np.concatenate([np.empty((0, count), dtype=np.int64), *blocks])
+    """Give the rows of the `count` best documents in the `nprobe` nearest lists of each query; -1 for none left.
+
+    Blocks of queries are shared out among threads: the products are too small to be split among them themselves.
+    """
+    workers = faiss.omp_get_max_threads()
+    size = max(min(-(-len(queries_QD) // workers), _BLOCK), 1)
+    blocks = [queries_QD[start : start + size] for start in range(0, len(queries_QD), size)]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(lambda block_QD: _search_block(lists, block_QD, count, nprobe), blocks))
+    return np.concatenate([np.empty((0, count), dtype=np.int64), *found])
 
 
 def nearest_lists(queries_QD: Matrix, centroids_LD: Matrix, nprobe: int) -> tuple[Rows, Matrix]:
-    """Give the `nprobe` lists of each query whose centroids score best, ties to the smaller, and their scores."""
+    """Give the `nprobe` lists of each query whose centroids score best, ties to the smaller, by number.
+
+    The scores beside them are those of a matrix product: do not let their last bits decide anything.
+    """
     score_QL = queries_QD @ centroids_LD.T
     nprobe = min(nprobe, len(centroids_LD))
     edge_Q1 = -np.partition(-score_QL, nprobe - 1, axis=1)[:, nprobe - 1 : nprobe]
@@ -120,9 +129,7 @@ def nearest_lists(queries_QD: Matrix, centroids_LD: Matrix, nprobe: int) -> tupl
         )
     )
     list_QP = list_P[kept].reshape(len(queries_QD), nprobe)
-    score_QP = score_rows(queries_QD, centroids_LD, list_QP)
-    order_QP = np.argsort(-score_QP, axis=1, kind="stable")
-    return np.take_along_axis(list_QP, order_QP, axis=1), np.take_along_axis(score_QP, order_QP, axis=1)
+    return list_QP, np.take_along_axis(score_QL, list_QP, axis=1)
 
 
 def longest(vectors_ND: Matrix) -> float:
@@ -132,7 +139,8 @@ def longest(vectors_ND: Matrix) -> float:
 
 def _search_block(lists: Lists, queries_QD: Matrix, count: int, nprobe: int) -> Rows:
     """Search the first few lists of each query for a threshold, and the others above it."""
-    probe_QP, _ = nearest_lists(queries_QD, lists.centroids_LD, nprobe)
+    probe_QP, near_QP = nearest_lists(queries_QD, lists.centroids_LD, nprobe)
+    probe_QP = np.take_along_axis(probe_QP, np.argsort(-near_QP, axis=1), axis=1)
     margin_Q = rounding_margin(queries_QD, lists.longest)
     size_QP = np.diff(lists.starts)[probe_QP]
     first_QP = np.cumsum(size_QP, axis=1) - size_QP < _FIRST * count
