@@ -46,7 +46,7 @@ def build_index(documents_ND: Matrix, seed: int) -> faiss.Index:
     )
     rotation = faiss.RandomRotationMatrix(width, turned)
     with one_thread():
-        rotation.init(seed)
+        rotation.init(lists.faiss_seed(seed))
         lists.train_lists(coded, rotation.apply(np.ascontiguousarray(documents_ND)), seed)
     return faiss.IndexPreTransform(rotation, coded)
 

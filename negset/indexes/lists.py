@@ -58,9 +58,14 @@ def list_count(documents: int) -> int:
     return max(int(2 ** round(np.log2(2 * np.sqrt(documents)))), 1)
 
 
+def faiss_seed(seed: int) -> int:
+    """Fold any `seed` into the positive 32-bit numbers that faiss takes."""
+    return 1 + seed % (1 << 30)
+
+
 def train_lists(index: faiss.IndexIVF, documents_ND: Matrix, seed: int) -> None:
     """Train `index` on a seeded sample of `documents_ND` and add them all, on one thread."""
-    index.cp.niter, index.cp.seed = _ITERATIONS, 1 + seed % (1 << 30)
+    index.cp.niter, index.cp.seed = _ITERATIONS, faiss_seed(seed)
     sample = training_rows(len(documents_ND), _POINTS * index.nlist, seed)
     with one_thread():
         index.train(np.ascontiguousarray(documents_ND[sample]))

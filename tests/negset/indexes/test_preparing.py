@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from negset.errors import ArtifactError, ConfigError
+from negset.errors import ArtifactError, ConfigError, ContractError
 from negset.fingerprint import fingerprint
 from negset.indexes import hnsw, ivf_flat, preparing
 from negset.indexes.files import FILE
@@ -83,6 +83,28 @@ def test_the_setting_is_found_for_the_target(inputs, store):
     assert high.recall >= 0.99
     assert low.recall < high.recall
     assert low.settings != high.settings
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_document_that_is_not_finite_is_named_before_anything_is_built(inputs, store, monkeypatch, bad):
+    given = inputs()
+    gather = given.document_vectors.gather
+
+    def spoiled(texts):
+        vectors = gather(texts)
+        vectors[[text.endswith(" own7") for text in texts]] = bad
+        return vectors
+
+    monkeypatch.setattr(given.document_vectors, "gather", spoiled)
+    with pytest.raises(ContractError, match="1 document vectors are not finite: d0007"):
+        prepare_indexes(given, store)
+    assert len(list((store.root / "index").glob("*"))) <= 1  # that of the partition before, if any
+
+
+@pytest.mark.parametrize("seed", [-5, 1 << 40])
+def test_any_seed_will_do(inputs, store, seed):
+    ref = prepare_indexes(replace(inputs(), seed=seed), store)
+    assert ref.content != prepare_indexes(inputs(), store).content
 
 
 def test_a_setting_that_leaves_the_work_to_exact_search_is_not_chosen(inputs, store):
