@@ -35,6 +35,7 @@ from negset.text import document_texts
 DEPTH = 100
 _QUERIES = 4096
 _CHOOSING = 256
+_CLUSTERS = 1000  # whatever the size: more documents are more of the same
 _SPREAD = np.float32(1.1)  # 64 of 1,024 lists find about .95 of 200,000 documents, as of the real ones
 _TIMED = 1024  # queries that exact search is timed on, and recall computed for
 _PROBES = (16, 32, 64, 128, 256)
@@ -96,15 +97,14 @@ _REAL = ("ottqa", "oewn")
 
 
 def generated(documents: int, queries: int, dimensions: int) -> tuple[Matrix, Matrix]:
-    """Give unit vectors in clusters of unequal size; queries lie where documents lie."""
+    """Give unit vectors in clusters of unequal weight; queries lie where documents lie."""
     chance = np.random.default_rng(7)
-    clusters = max(documents // 200, 10)
     fading = ((1 + np.arange(dimensions)) ** -0.5).astype(np.float32)
-    centres = chance.standard_normal((clusters, dimensions), dtype=np.float32) * fading
-    weights = (1 + np.arange(clusters)) ** -0.5
+    centres = chance.standard_normal((_CLUSTERS, dimensions), dtype=np.float32) * fading
+    weights = (1 + np.arange(_CLUSTERS)) ** -0.5
 
     def draw(rows: int) -> Matrix:
-        where = chance.choice(clusters, rows, p=weights / weights.sum())
+        where = chance.choice(_CLUSTERS, rows, p=weights / weights.sum())
         vectors_ND = np.empty((rows, dimensions), dtype=np.float32)
         for start in range(0, rows, 65_536):
             part = where[start : start + 65_536]
