@@ -22,7 +22,7 @@ from negset.indexes.kind import Setting
 from negset.search import Floats, Matrix, Rows, pair_scores
 
 FEWEST: Final = 10_000
-"""Documents below which the lists save nothing that exact search would notice: it takes 10 ms a hundred queries."""
+"""Documents below which exact search takes too little time for an index to save any, and lists would be short."""
 _POINTS: Final = 40
 """Training points for each list: faiss' own lower bound is 39."""
 _ITERATIONS: Final = 10
