@@ -9,6 +9,7 @@ from prefect import flow
 from negset import building
 from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
+from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.selection_inputs import needs_near_groups
@@ -22,6 +23,7 @@ from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    IndexesRef,
     LedgerRefs,
     MiningRefs,
     NegativeSetRef,
@@ -32,6 +34,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from tasks.embed import embed, prepare
+from tasks.index import index
 from tasks.ingest import ingest
 from tasks.mine import count_terms, group_duplicates, mine
 from tasks.place import Place
@@ -79,6 +82,9 @@ def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Mini
         )
     if "bm25" in config.mine.miners:
         refs = refs.model_copy(update={"statistics": _counted(config, snapshot, store)})
+    if building.uses_indexes(config):
+        refs = refs.model_copy(update={"indexes": _indexed(config, refs, store)})
+        building.require_index_recall(config, refs, store)
     return refs
 
 
@@ -101,6 +107,11 @@ def _counted(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Statis
     key = statistics_fingerprint(bm25, opened, store, config.name)
     there = find_statistics(bm25, opened, store, config.name) is not None
     return through_cache(count_terms, there)(bm25, snapshot, config.name, fingerprint=key)
+
+
+def _indexed(config: BuildConfig, refs: MiningRefs, store: Store) -> IndexesRef:
+    key = building.indexes_key(config, refs, store)
+    return through_cache(index, find_indexes(store, key) is not None)(config, refs, fingerprint=key)
 
 
 def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:

@@ -11,8 +11,12 @@ from typing import Final
 import polars as pl
 
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
-from negset.errors import ArtifactError
+from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.indexes.kind import EXACT, check_options
+from negset.indexes.opened import open_indexes
+from negset.indexes.preparing import indexes_fingerprint
+from negset.indexes.report import IndexReport, read_report
 from negset.mining import budget, ledger, recipe, selection, selection_inputs
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
@@ -52,7 +56,11 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 
 
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
-    """Read the recipe of `config` and check it against its rules and miners, before any room runs."""
+    """Read the recipe of `config` and check it against its rules and miners, before any room runs.
+
+    Raises ConfigError for an option of the index that its kind does not have.
+    """
+    check_options(config.mine.dense)
     return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
 
 
@@ -68,6 +76,7 @@ def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vec
         query_vectors=open_vectors(store, queries) if queries and with_vectors else None,
         document_vectors=open_vectors(store, documents) if documents and with_vectors else None,
         statistics=open_statistics(store, refs.statistics) if refs.statistics else None,
+        indexes=open_indexes(store, refs.indexes) if refs.indexes else None,
     )
     planned = mining_budget(config, inputs, vector_width(store, documents))
     return replace(inputs, memory=planned.kept, block=planned.block)
@@ -84,6 +93,34 @@ def vector_width(store: Store, vectors: VectorsRef | None) -> int:
     if vectors is None:
         return 0
     return int(str(store.manifest(vectors.kind, vectors.fingerprint).facts["dimensions"]))
+
+
+def uses_indexes(config: BuildConfig) -> bool:
+    """Tell whether the build of `config` prepares indexes."""
+    return "dense" in config.mine.miners and config.mine.dense.index != EXACT
+
+
+def indexes_key(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
+    """Name the indexes of the partitions."""
+    return indexes_fingerprint(open_inputs(config, refs, store, with_vectors=False))
+
+
+def require_index_recall(config: BuildConfig, refs: MiningRefs, store: Store) -> None:
+    """Raise ValidationFailed where the indexes find a smaller share of the exact candidates than the gate asks for."""
+    report = index_report(refs, store)
+    floor = config.gates.min_index_recall
+    if report is not None and report.recall < floor:
+        message = (
+            f"the index {report.kind!r} finds {report.recall:.4f} of the exact candidates ({report.sample} sampled "
+            f"queries, depth {config.mine.depth}), gates.min_index_recall is {floor:g}; nothing was published. "
+            f"Settings: {report.settings}. Raise mine.dense.target_recall or lift the setting, or use 'exact'"
+        )
+        raise ValidationFailed(message)
+
+
+def index_report(refs: MiningRefs, store: Store) -> IndexReport | None:
+    """Say what the indexes of a build are and find; None where there are none."""
+    return read_report(store, refs.indexes) if refs.indexes else None
 
 
 def cells_key(config: BuildConfig, refs: MiningRefs, miner: str, store: Store) -> str:
@@ -169,7 +206,7 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
         config=config_identity(config),
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
-        miners={miner: _miner_identity(config, miner, refs.mining) for miner in config.mine.miners},
+        miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
         recipe=recipe_identity(bound, config.seed),
     )
 
@@ -195,14 +232,17 @@ def _encoder_identity(config: BuildConfig, ref: EncoderRef | None, store: Store)
     )
 
 
-def _miner_identity(config: BuildConfig, miner: str, refs: MiningRefs) -> dict[str, str | int | float | bool | None]:
+def _miner_identity(
+    config: BuildConfig, refs: MiningRefs, miner: str, store: Store
+) -> dict[str, str | int | float | bool | None]:
     options = identity(getattr(config.mine, miner))
     plain = {name: value for name, value in options.items() if isinstance(value, str | int | float | bool)}
     place = plain.pop("path", None)
     content = {"sha256": file_digest(Path(str(place)))} if place else {}
     if miner == "bm25" and refs.statistics:
         content["statistics"] = refs.statistics.content
-    return {"version": find_miner(miner).VERSION, **plain, **content}
+    measured = index_report(refs, store) if miner == "dense" else None
+    return {"version": find_miner(miner).VERSION, **plain, **content, **(measured.facts() if measured else {})}
 
 
 def encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:

@@ -6,6 +6,10 @@ from typing import Final, Literal, TypeVar
 
 from negset import building
 from negset.encoders.encoder import Role
+from negset.indexes.choosing import choice_fingerprint, describe_choice, find_choice
+from negset.indexes.kind import AUTO, fewest_documents
+from negset.indexes.opened import find_indexes
+from negset.indexes.report import read_report
 from negset.mining.budget import Budget
 from negset.mining.cells import missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
@@ -22,6 +26,7 @@ from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    IndexesRef,
     LedgerRefs,
     MiningRefs,
     Ref,
@@ -61,6 +66,7 @@ def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
     snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
     rest = ["encoder", "embed query", "embed document"] if "dense" in config.mine.miners else []
     rest += ["statistics"] if "bm25" in config.mine.miners else []
+    rest += ["index"] if building.uses_indexes(config) else []
     rest += [f"mine {miner}" for miner in config.mine.miners]
     rest += ["duplicates"] if needs_near_groups(bound) else []
     rest += ["select", "validate", "publish"]
@@ -89,6 +95,11 @@ def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> I
         yield room
         refs = refs.model_copy(update={"statistics": statistics})
         incomplete = incomplete or statistics is None
+    if building.uses_indexes(config):
+        room, indexes = _index_room(config, refs, store)
+        yield room
+        refs = refs.model_copy(update={"indexes": indexes})
+        incomplete = incomplete or indexes is None
     yield from _after_materials(config, refs, store, incomplete=incomplete)
 
 
@@ -106,6 +117,29 @@ def _plan_statistics(
         policy = f"pinned as {bm25.pin!r} over {known.rows:,} documents" if known else f"to be pinned as {bm25.pin!r}"
     detail = f"{missing} of {len(opened.partitions())} partitions to count, {policy}"
     return PlannedRoom("statistics", "cached" if found else "runs", detail), known
+
+
+def _index_room(config: BuildConfig, refs: MiningRefs, store: Store) -> tuple[PlannedRoom, IndexesRef | None]:
+    """Say which index stands where, and up to what size exact search stands in for one."""
+    limit = exact_limit(config, refs, store)
+    found = find_indexes(store, building.indexes_key(config, refs, store)) if refs.encoder else None
+    if found is None:
+        return PlannedRoom("index", "runs", f"{config.mine.dense.index}; {limit}"), None
+    report = read_report(store, found)
+    what = f"{report.kind} for {report.indexed} of {report.indexed + report.exact} partitions"
+    measured = f"; {report.settings}; recall {report.recall:.4f} on {report.sample} queries" if report.indexed else ""
+    return PlannedRoom("index", "cached", f"{what}{measured}; {limit}"), found
+
+
+def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
+    """Say up to how many documents a partition is searched exactly."""
+    if config.mine.dense.index != AUTO:
+        return f"exact below {fewest_documents(config.mine.dense.index, config.mine.depth):,} documents in a partition"
+    inputs = building.open_inputs(config, refs, store, with_vectors=False)
+    choice = find_choice(store, choice_fingerprint(inputs)) if refs.encoder else None
+    if choice is None:
+        return "what is cheapest is measured first"
+    return describe_choice(choice)
 
 
 def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:

@@ -144,7 +144,7 @@ def search_corpus(
             "both must come from one encoder; embed them again"
         )
         raise ContractError(message)
-    _refuse_not_finite(row_lengths(queries_QD), "query", names)
+    checked_norms(queries_QD, "query", names)
     if not len(queries_QD) or not documents:
         return no_hits()
     limit_Q = np.full(len(queries_QD), documents) if limit_Q is None else np.minimum(limit_Q, documents)
@@ -236,6 +236,13 @@ def chosen_backend(backend: Backend) -> Literal["cpu", "faiss", "torch"]:
         return backend
     driver = any(path.exists() for path in _NVIDIA)
     return "torch" if driver and importlib.util.find_spec("torch") is not None else "cpu"
+
+
+def checked_norms(vectors_ND: Matrix, role: str, names: pl.Series | None = None) -> Floats:
+    """Give the length of each vector; raise ContractError naming the `role` and ids of those not finite."""
+    length_N = row_lengths(vectors_ND)
+    _refuse_not_finite(length_N, role, names)
+    return length_N
 
 
 def _refuse_not_finite(length_N: Floats, role: str, names: pl.Series | None) -> None:

@@ -161,13 +161,26 @@ class EncoderConfig(Section):
     device: str = Field("auto", json_schema_extra={"runtime": True})
 
 
+IndexKind = Literal["exact", "ivf-flat", "hnsw", "ivf-pq", "sq-fp16", "sq-int8", "auto"]
+
+
 class DenseConfig(Section):
-    """Exact nearest neighbours by cosine of the encoder's vectors."""
+    """Nearest neighbours by cosine of the encoder's vectors: all of them, or most of them by an index."""
 
     backend: Literal["auto", "cpu", "faiss", "torch"] = Field("auto", json_schema_extra={"runtime": True})
-    """Where pairs are scored first: the processor, faiss, or torch on its devices; the hits are the same."""
+    """Where exact search scores pairs first: the processor, faiss, or torch on its devices; the hits are the same."""
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", json_schema_extra={"runtime": True})
     """What the processor multiplies in first; what that leaves open is scored again, so the hits are the same."""
+    index: IndexKind = "exact"
+    """Kind of index for each partition of the corpus; `auto` measures which is cheapest, exact search among them."""
+    target_recall: float = Field(0.95, gt=0, le=1)
+    """Share of the exact candidates that an index must find; it searches as hard as a sample of queries needs."""
+    nprobe: int = Field(0, ge=0)
+    """Lists searched for a query by `ivf-flat`, `ivf-pq` and `sq-*`; 0 finds it for `target_recall`."""
+    ef_search: int = Field(0, ge=0)
+    """Documents that a walk of `hnsw` keeps in view; 0 finds it for `target_recall`."""
+    refine_factor: int = Field(0, ge=0)
+    """Documents that `ivf-pq` scores by their true vectors, in multiples of the depth; 0 finds it."""
 
 
 class Bm25Config(Section):
@@ -249,6 +262,8 @@ class GatesConfig(Section):
     """A query whose normalised text stands in another split too: drop it with that reason, or fail the gate."""
     document_leaks: Literal["allow", "fail"] = "allow"
     """A positive document shared by queries of different splits: count it, or fail the gate."""
+    min_index_recall: float = Field(0.95, ge=0, le=1)
+    """Smallest measured share of the exact candidates that an index may find."""
 
 
 class PublishConfig(Section):

@@ -51,6 +51,24 @@ class StatisticsRef(Ref):
     kind: ClassVar[str] = "statistics"
 
 
+class IndexRef(Ref):
+    """An approximate index of the vectors of one corpus partition; `rows` are its documents."""
+
+    kind: ClassVar[str] = "index"
+
+
+class IndexesRef(Ref):
+    """The indexes of all partitions of a snapshot, and how each is searched; `rows` are the documents in them."""
+
+    kind: ClassVar[str] = "indexes"
+
+
+class IndexChoiceRef(Ref):
+    """Which kind of index was measured to be the cheapest."""
+
+    kind: ClassVar[str] = "index_choice"
+
+
 class DuplicatesRef(Ref):
     """Which documents of a snapshot are near-duplicates of each other."""
 
@@ -111,6 +129,7 @@ class MiningRefs(BaseModel):
     query_vectors: VectorsRef | None = None
     document_vectors: VectorsRef | None = None
     statistics: StatisticsRef | None = None
+    indexes: IndexesRef | None = None
 
 
 class LedgerRefs(BaseModel):

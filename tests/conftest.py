@@ -26,6 +26,7 @@ import pytest
 from flows.local_server import local_server
 from negset import building
 from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
+from negset.indexes.preparing import prepare_indexes
 from negset.mining.cells import mine_cells
 from negset.mining.duplicates import find_duplicates
 from negset.mining.statistics import prepare_statistics
@@ -100,6 +101,10 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
         refs = refs.model_copy(
             update={"statistics": prepare_statistics(config.mine.bm25, opened, store, dataset=config.name)}
         )
+    if building.uses_indexes(config):
+        indexes = prepare_indexes(building.open_inputs(config, refs, store), store)
+        refs = refs.model_copy(update={"indexes": indexes})
+        building.require_index_recall(config, refs, store)
     inputs = building.open_inputs(config, refs, store)
     cells = {miner: mine_cells(inputs, miner, store) for miner in config.mine.miners}
     ledger = LedgerRefs(mining=refs, cells=cells, duplicates=find_duplicates(opened, store))

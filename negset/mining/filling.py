@@ -29,6 +29,7 @@ class Partition:
 
     name: str
     documents: int
+    exact: bool
     search: Callable[[], Search]
     change: Change | None
     search_added: Callable[[], Search]
@@ -79,6 +80,7 @@ def _open_partition(
     return Partition(
         name=name,
         documents=len(keys_N),
+        exact=opened.exact,
         search=cache(lambda: opened.open_partition(documents)),
         change=change,
         search_added=cache(lambda: opened.open_partition(_some_documents(documents, added))),
@@ -87,7 +89,8 @@ def _open_partition(
 
 def _fill_lists(partition: Partition, queries: Queries, keys_Q: Keys, store: Store) -> tuple[Lists, int]:
     """Give the lists of a block in a partition and how many pairs were scored for them."""
-    length_Q = queries.depths + reserve(queries.depths)
+    # A reserve serves patching, and what is not exact is not patched.
+    length_Q = queries.depths + reserve(queries.depths) if partition.exact else queries.depths
     change = partition.change
     if change is None:
         hits = partition.search()(replace(queries, depths=length_Q))

@@ -67,7 +67,7 @@ def read_plane(store: Store, key: str) -> Plane | None:
 
 
 def earlier_planes(store: Store, dataset: str, miner: str, identity: str = "") -> list[Plane]:
-    """Give the planes of `dataset` that `miner` filled before, the latest first; under the same `identity`, if given."""
+    """Give the planes that `miner` filled before for `dataset`, the latest first; only those of an `identity` given."""
     try:
         keys = json.loads(_place(store, dataset, miner).read_bytes())
     except (OSError, ValueError):

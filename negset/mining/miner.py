@@ -17,6 +17,7 @@ from negset.search import Floats, Hits, Rows
 from schemas.config import MineConfig
 
 if TYPE_CHECKING:
+    from negset.indexes.opened import Indexes
     from negset.mining.statistics import Statistics
     from negset.snapshot import Snapshot
     from negset.vectors import Vectors
@@ -36,6 +37,7 @@ class MiningInputs:
     query_vectors: "Vectors | None" = None
     document_vectors: "Vectors | None" = None
     statistics: "Statistics | None" = None
+    indexes: "Indexes | None" = None
     dataset: str = ""
     """Name of the set that is built: what was mined for it before is built upon."""
     memory: int = 1 << 30

@@ -15,6 +15,8 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from flows.build import build, build_from_file
 from flows.cli import main
 from negset.configuration import load_build_config
+from negset.errors import ValidationFailed
+from negset.indexes import ivf_flat
 from negset.publishing.verify import verify_set
 
 pytestmark = pytest.mark.flow
@@ -78,6 +80,22 @@ def test_a_damaged_cell_is_mined_again(ran, build_file, home):
     assert "mine" in rooms
     assert again.fingerprint != first.fingerprint
     verify_set(Path(again.path))
+
+
+def test_an_index_is_a_room_of_its_own_and_what_is_damaged_is_built_again(ran, build_file, home, monkeypatch):
+    monkeypatch.setattr(ivf_flat, "FEWEST", 20)
+    options = ("mine.depth=5", "mine.dense.index=ivf-flat", "mine.dense.nprobe=2", "gates.min_index_recall=0")
+    first, rooms = ran(build_file, *options)
+    assert rooms["index"] == "Completed"
+    verify_set(Path(first.path))
+    again, rooms = ran(build_file, *options)
+    assert (set(rooms.values()), again) == ({"Cached"}, first)
+    path = next((home / "store" / "index").rglob("*.faiss"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    again, rooms = ran(build_file, *options, "recipe.negatives=2")
+    assert (rooms["index"], rooms["mine"]) == ("Completed", "Cached")
+    with pytest.raises(ValidationFailed, match=r"finds 0\.\d+ of the exact candidates"):
+        ran(build_file, *options[:2], "mine.dense.nprobe=1", "gates.min_index_recall=1")
 
 
 def test_the_ui_of_a_server_gets_the_page_and_the_counts(ran, build_file, prefect_server):

@@ -1,7 +1,7 @@
 """Snapshots and vectors in memory, with the methods of the real ones, for mining and what follows it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -10,7 +10,11 @@ import polars as pl
 import pytest
 
 from negset.fingerprint import fingerprint, rows_digest
+from negset.mining.cell_files import read_candidates
+from negset.mining.cells import listed_cells, mine_cells, query_blocks
+from negset.mining.miner import MiningInputs
 from negset.partitions import PartitionFacts
+from negset.store import Store
 from negset.text import document_text, text_digest
 
 TIME = pl.Datetime("us", "UTC")
@@ -134,3 +138,19 @@ def memory_snapshot() -> type[MemorySnapshot]:
 def memory_vectors() -> type[MemoryVectors]:
     """Give `MemoryVectors`."""
     return MemoryVectors
+
+
+def read_cell_rows(inputs: MiningInputs, miner: str, store: Store) -> list[tuple[str, str, float]]:
+    """Mine and give (query_id, doc_id, score) of all candidates, cell by cell."""
+    blocks, rows = query_blocks(inputs, miner), []
+    for cell in listed_cells(store, mine_cells(inputs, miner, store)):
+        hits, ids = read_candidates(store, cell.fingerprint), inputs.snapshot.documents(cell.partition)["doc_id"]
+        names = blocks[cell.block].query_id.gather(hits.query)
+        rows += zip(names, ids.gather(hits.doc), hits.score.tolist(), strict=True)
+    return rows
+
+
+@pytest.fixture(scope="session")
+def cell_rows() -> Callable[..., list[tuple[str, str, float]]]:
+    """Give `read_cell_rows`."""
+    return read_cell_rows

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig
+from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig, TimeConfig
 
 _WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh oxbow pine quarry".split()
 
@@ -93,6 +93,7 @@ def test_the_version_id_knows_only_the_rows(tmp_path):
                 depth=30,
                 splits=("train",),
                 query_block=block,
+                time=TimeConfig(limit=True, grace="1d"),
             ),
             recipe=RecipeConfig(name="star", negatives=4),
         )

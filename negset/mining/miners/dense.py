@@ -1,15 +1,18 @@
 """Propose the documents whose vectors are nearest to the query's."""
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from negset.errors import ConfigError
+from negset.indexes.kind import EXACT
+from negset.indexes.search import OpenIndex, mine_indexed
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.search import Corpus, Floats, Hits, Rows, open_corpus, pair_scores, search_corpus
 
 if TYPE_CHECKING:
+    from negset.indexes.opened import Indexes
     from negset.vectors import Vectors
 
 VERSION = 1
@@ -18,8 +21,12 @@ _PAIRS = 1 << 16  # pairs whose document vectors are held at once: 100 MB at 384
 
 
 def identity(inputs: MiningInputs) -> object:
-    """Give what names the vectors: the content of the encoder. The backend gives the same hits."""
-    return {"encoder": inputs.encoder_content}
+    """Give what names the vectors, the content of the encoder, and the indexes where there are any.
+
+    The backend gives the same hits.
+    """
+    indexes = _indexes(inputs)
+    return {"encoder": inputs.encoder_content, **({"index": indexes.content} if indexes and indexes.content else {})}
 
 
 def open_miner(inputs: MiningInputs) -> OpenMiner:
@@ -32,6 +39,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     return OpenMiner(
         open_partition=partial(_open_partition, inputs, asked, queries, documents),
         score_pairs=partial(score_pairs, queries, documents),
+        exact=inputs.config.dense.index == EXACT,
     )
 
 
@@ -64,9 +72,29 @@ def score_pairs(
     return scores_P
 
 
+def _indexes(inputs: MiningInputs) -> "Indexes | None":
+    if inputs.config.dense.index != EXACT and inputs.indexes is None:
+        message = f"mine.dense.index is {inputs.config.dense.index!r}: prepare the indexes before mining"
+        raise ConfigError(message)
+    return inputs.indexes
+
+
 def _open_partition(
     inputs: MiningInputs, asked: int, queries: "Vectors", vectors: "Vectors", documents: Documents
 ) -> Search:
+    indexes = _indexes(inputs)
+    opened = indexes.open_index(documents, vectors.gather(documents.text.to_list())) if indexes else None
+    if opened is None:
+        return _open_exact(inputs, asked, queries, vectors, documents)
+    # Opened when the index first leaves a query to it.
+    exact = cache(partial(_open_exact, inputs, asked, queries, vectors, documents))
+    return partial(_mine_indexed, documents, opened, queries, lambda some: exact()(some))
+
+
+def _open_exact(
+    inputs: MiningInputs, asked: int, queries: "Vectors", vectors: "Vectors", documents: Documents
+) -> Search:
+    """Open the documents in the order of their creation, so that what a query may know is a first part of them."""
     by_time_N = np.argsort(documents.created, kind="stable")
     rows = vectors.rows(documents.text.gather(by_time_N).to_list())
     dense = inputs.config.dense
@@ -75,8 +103,10 @@ def _open_partition(
     corpus = open_corpus(
         rows, operations, dense.backend, names, precision=dense.precision, memory=inputs.memory, order_N=by_time_N
     )
-    return partial(_mine_block, corpus, documents.created[by_time_N], queries)
+    return partial(mine, corpus=corpus, created_N=documents.created[by_time_N], query_vectors=queries)
 
 
-def _mine_block(corpus: Corpus, created_N: Rows, query_vectors: "Vectors", queries: Queries) -> Hits:
-    return mine(queries, corpus, created_N, query_vectors)
+def _mine_indexed(
+    documents: Documents, opened: OpenIndex, query_vectors: "Vectors", exact: Search, queries: Queries
+) -> Hits:
+    return mine_indexed(opened, queries, query_vectors.gather(queries.text.to_list()), documents, exact)

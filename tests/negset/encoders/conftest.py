@@ -47,4 +47,4 @@ def corpus() -> Corpus:
 @pytest.fixture
 def grown(corpus: Corpus) -> Corpus:
     """Give the corpus with one sentence more."""
-    return make_corpus([*corpus.documents().get_column("text").to_list(), "a comet crossed the kitchen"])
+    return make_corpus([*corpus.documents().get_column("text").to_list(), "a comet crossed the kitchen"], "beef")

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from negset.mining.cell_files import read_candidates
-from negset.mining.cells import listed_cells, mine_cells, query_blocks
 from negset.mining.miner import MiningInputs, OpenMiner, find_miner
 from negset.mining.statistics import open_statistics, prepare_statistics
 from negset.mining.times import FIRST, LAST, first_moment, last_moments, moments_of_creation
@@ -21,11 +19,10 @@ from schemas.config import MineConfig, RandomConfig, RunConfig, TimeConfig
 DATES = pl.Datetime("us", "UTC")
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-PENDING = pytest.mark.xfail(reason="obeys `Queries.until` in a change of its own", strict=False)
-MINERS = ["random", "run", "dense", pytest.param("bm25", marks=PENDING)]
+MINERS = ["random", "run", "dense", "bm25"]
 
 
-def mined(miner, snapshot, folder, vectors=None, depth=50, **time):
+def mined(cell_rows, miner, snapshot, folder, vectors=None, depth=50, **time):
     """Mine every query of `snapshot`, whose run file proposes every document; give query to [(document, score)]."""
     store = Store(folder / "store")
     config = MineConfig(
@@ -38,14 +35,7 @@ def mined(miner, snapshot, folder, vectors=None, depth=50, **time):
     )
     statistics = open_statistics(store, prepare_statistics(config.bm25, snapshot, store)) if miner == "bm25" else None
     inputs = MiningInputs(snapshot, config, 13, "encoder", vectors, vectors, statistics)
-    cells = listed_cells(store, mine_cells(inputs, miner, store))
-    blocks = query_blocks(inputs, miner)
-    best = []
-    for cell in cells:
-        hits, ids = read_candidates(store, cell.fingerprint), snapshot.documents(cell.partition)["doc_id"]
-        names = blocks[cell.block].query_id.gather(hits.query)
-        best += zip(names, ids.gather(hits.doc), hits.score.tolist(), strict=True)
-    best.sort(key=lambda row: (row[0], -row[2], row[1]))
+    best = sorted(cell_rows(inputs, miner, store), key=lambda row: (row[0], -row[2], row[1]))
     # Each query has one positive and so wants one document more.
     return {
         query: [row[1:] for row in best if row[0] == query][: depth + 1] for query in snapshot.queries()["query_id"]
@@ -89,8 +79,8 @@ def around_noon(memory_snapshot):
         ({}, {"long-ago", "before", "then", "after", "second", "hour", "over", "undated"}),
     ],
 )
-def test_no_document_from_the_future_is_found(around_noon, memory_vectors, tmp_path, miner, time, known):
-    found = mined(miner, around_noon, tmp_path, memory_vectors(), **time)
+def test_no_document_from_the_future_is_found(cell_rows, around_noon, memory_vectors, tmp_path, miner, time, known):
+    found = mined(cell_rows, miner, around_noon, tmp_path, memory_vectors(), **time)
     assert {doc for doc, _ in found["at-noon"]} == known
     assert {doc for doc, _ in found["never"]} == set(around_noon.documents()["doc_id"])  # asked at no known time
 
@@ -113,7 +103,7 @@ def dated(names, seconds):
     st.integers(1, 5),
 )
 def test_it_equals_leaving_the_later_documents_out_before_mining(
-    memory_snapshot, tmp_path_factory, miner, created, asked, grace, undated, partitions, depth
+    cell_rows, memory_snapshot, tmp_path_factory, miner, created, asked, grace, undated, partitions, depth
 ):
     folder = tmp_path_factory.mktemp("case")
     names = [f"d{number:02}" for number in range(len(created))]
@@ -121,7 +111,7 @@ def test_it_equals_leaving_the_later_documents_out_before_mining(
     times, moments = dated(names, created), dated(queries, asked)
     labels = [(query, "positive", 1) for query in queries]
     snapshot = memory_snapshot(dict.fromkeys(names, "x"), queries, labels, partitions, created=times, asked=moments)
-    found = mined(miner, snapshot, folder, depth=depth, limit=True, grace=grace, undated=undated)
+    found = mined(cell_rows, miner, snapshot, folder, depth=depth, limit=True, grace=grace, undated=undated)
     for query in queries:
         limit = moments[query] + int(grace[0]) * SECOND if query in moments else None
         known = [
@@ -131,14 +121,14 @@ def test_it_equals_leaving_the_later_documents_out_before_mining(
         if not known:
             assert found[query] == []
             continue
-        plain = mined(miner, alone, tmp_path_factory.mktemp("alone"), depth=depth)[query]
+        plain = mined(cell_rows, miner, alone, tmp_path_factory.mktemp("alone"), depth=depth)[query]
         # The run numbers the documents that it has: scores differ, their order does not.
         assert [doc for doc, _ in found[query]] == [doc for doc, _ in plain]
         assert miner == "run" or found[query] == plain
 
 
 @pytest.mark.parametrize("miner", MINERS)
-def test_another_calendar_changes_nothing(memory_snapshot, memory_vectors, tmp_path, miner):
+def test_another_calendar_changes_nothing(cell_rows, memory_snapshot, memory_vectors, tmp_path, miner):
     names = [f"d{number:02}" for number in range(30)]
     queries = {f"q{number}": "amber" for number in range(5)}
     found = []
@@ -148,12 +138,12 @@ def test_another_calendar_changes_nothing(memory_snapshot, memory_vectors, tmp_p
         labels = [(query, "d00", 1) for query in queries]
         snapshot = memory_snapshot(dict.fromkeys(names, "amber"), queries, labels, 2, created=created, asked=asked)
         (tmp_path / str(number)).mkdir()
-        found.append(mined(miner, snapshot, tmp_path / str(number), memory_vectors(), limit=True))
+        found.append(mined(cell_rows, miner, snapshot, tmp_path / str(number), memory_vectors(), limit=True))
     assert found[0] == found[1] == found[2]
     assert [len(found[0][query]) for query in queries] == [1, 8, 15, 22, 29]
 
 
-def test_a_partition_that_nobody_may_know_is_not_opened(memory_snapshot, tmp_path, monkeypatch):
+def test_a_partition_that_nobody_may_know_is_not_opened(cell_rows, memory_snapshot, tmp_path, monkeypatch):
     names = [f"d{number:02}" for number in range(30)]
     queries = {"a": "x", "b": "x", "c": "x"}
 
@@ -165,7 +155,9 @@ def test_a_partition_that_nobody_may_know_is_not_opened(memory_snapshot, tmp_pat
     first, second, third = (snapshot({}).documents(name)["doc_id"].to_list() for name in snapshot({}).partitions())
     seconds = {**dict.fromkeys(first, 1), **dict.fromkeys(second, -1), **dict.fromkeys(third, -2)}
     opened, searched = watch(monkeypatch, "random")
-    found = mined("random", snapshot({name: NOON + seconds[name] * SECOND for name in names}), tmp_path, limit=True)
+    found = mined(
+        cell_rows, "random", snapshot({name: NOON + seconds[name] * SECOND for name in names}), tmp_path, limit=True
+    )
     assert opened == [second, third]
     assert searched == [["a", "b"], ["a", "b"], ["c"]]
     assert {query: {doc for doc, _ in docs} for query, docs in found.items()} == {
