@@ -95,9 +95,9 @@ def plan_budget(total: int, load: Load, block: int) -> Budget:
         raise ConfigError(message)
     whole = 4 * load.dimensions * load.documents
     kept = whole if whole <= spare / 2 else 0
-    fitting = min(block, max(len(load.lengths), 1), int((spare - kept) // per_query))
-    peak = int(total - spare + kept + fitting * per_query)
-    return Budget(total, max(fitting, SMALLEST_BLOCK), int(spare / 2), kept > 0, peak)
+    fitting = min(block, int((spare - kept) // per_query))
+    peak = int(total - spare + kept + min(fitting, len(load.lengths)) * per_query)
+    return Budget(total, fitting, int(spare / 2), kept > 0, peak)
 
 
 def cells_disk(load: Load, queries: int, partition_documents: list[int], pair_bytes: int, query_bytes: int) -> int:
