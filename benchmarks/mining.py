@@ -47,7 +47,8 @@ def main() -> None:
             for name in names:
                 rows[name].append(start_contender(name, Path(folder), options.threads))
                 print(name, json.dumps(rows[name][-1]), flush=True)
-    print(json.dumps(summary(rows, options)))
+        shared = shared_negatives(Path(folder), [name for name in names if name in MINERS])
+    print(json.dumps(summary(rows, options, shared)))
 
 
 def parse() -> argparse.Namespace:
@@ -111,6 +112,9 @@ def run_contender(name: str, folder: Path) -> dict[str, float | str]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     wall, cpu = time.perf_counter(), time.process_time()
     found = work()
+    negatives = found.pop("negatives", None)
+    if negatives is not None:
+        np.save(folder / f"negatives_{name}.npy", np.array(sorted(negatives)))  # type: ignore[arg-type]
     return {
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - cpu,
@@ -119,7 +123,7 @@ def run_contender(name: str, folder: Path) -> dict[str, float | str]:
     }
 
 
-Work = Callable[[], dict[str, float | str]]
+Work = Callable[[], dict[str, object]]
 
 
 def product(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
@@ -143,7 +147,7 @@ def product(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
         for b in range(0, len(documents_ND), 2048)
     ]
 
-    def work() -> dict[str, float | str]:
+    def work() -> dict[str, object]:
         seconds = {}
         for multiply in (by_torch, by_numpy):
             start = time.perf_counter()
@@ -163,7 +167,7 @@ def faiss_flat(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
     index.add(documents_ND)
     faiss.omp_set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
-    def work() -> dict[str, float | str]:
+    def work() -> dict[str, object]:
         seconds = {}
         for block in (1024, 4096, len(queries_QD)):
             start = time.perf_counter()
@@ -181,7 +185,7 @@ def exact(precision: str) -> Callable[[Matrix, Matrix, Path], Work]:
     def prepared(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
         from negset.search import search_exact
 
-        def work() -> dict[str, float | str]:
+        def work() -> dict[str, object]:
             depths = np.full(len(queries_QD), DEPTH)
             hits = search_exact(queries_QD, documents_ND, depths, "cpu", precision=precision)  # type: ignore[arg-type]
             return {"digest": digest(hits.query, hits.doc, hits.score)}
@@ -220,7 +224,7 @@ def negset(precision: str) -> Callable[[Matrix, Matrix, Path], Work]:
         refs = MiningRefs.model_validate_json((folder / "refs.json").read_text())
         inputs, bound = building.open_inputs(config, refs, store), building.bind(config)
 
-        def work() -> dict[str, float | str]:
+        def work() -> dict[str, object]:
             start = time.perf_counter()
             cells = {"dense": mine_cells(inputs, "dense", store)}
             mined = time.perf_counter()
@@ -228,7 +232,7 @@ def negset(precision: str) -> Callable[[Matrix, Matrix, Path], Work]:
             chosen = [part.negatives for part in select_blocks(candidate_blocks(inputs, cells, store), known, bound)]
             after = time.perf_counter() - mined
             negatives = [(row[0], row[1]) for part in chosen for row in part.select("query_id", "doc_id").iter_rows()]
-            return {"mine_s": mined - start, "after_s": after, "negatives": pairs_digest(negatives)}
+            return {"mine_s": mined - start, "after_s": after, "negatives": negatives}
 
         return work
 
@@ -250,7 +254,7 @@ def sentence_transformers(*, faiss: bool) -> Callable[[Matrix, Matrix, Path], Wo
         data = Dataset.from_dict({"anchor": asked, "positive": [corpus[0]] * len(asked)})
         model = stand_in(SentenceTransformer, RowEncoder({"query": queries_QD, "document": documents_ND}))
 
-        def work() -> dict[str, float | str]:
+        def work() -> dict[str, object]:
             mined = mine_hard_negatives(
                 data,
                 model,
@@ -268,7 +272,7 @@ def sentence_transformers(*, faiss: bool) -> Callable[[Matrix, Matrix, Path], Wo
                 for at, anchor in enumerate(rows["anchor"])
                 for text in (column[at] for column in columns)
             ]
-            return {"negatives": pairs_digest(negatives)}
+            return {"negatives": negatives}
 
         return work
 
@@ -312,14 +316,14 @@ def blocks_of_64(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
     index = faiss.IndexFlatIP(documents_ND.shape[1])
     index.add(documents_ND)
 
-    def work() -> dict[str, float | str]:
+    def work() -> dict[str, object]:
         negatives = []
         for first in range(0, len(queries_QD), 64):
             _, found = index.search(queries_QD[first : first + 64], RANGE + 1)
             for query, row in enumerate(found, first):
                 kept = [doc for doc in row.tolist() if doc != 0][:NEGATIVES]
                 negatives += [(f"q{query:07d}", f"d{doc:08d}") for doc in kept]
-        return {"negatives": pairs_digest(negatives)}
+        return {"negatives": negatives}
 
     return work
 
@@ -330,11 +334,6 @@ def digest(*arrays: np.ndarray) -> str:
     for array in arrays:
         whole.update(np.ascontiguousarray(array).tobytes())
     return whole.hexdigest()[:16]
-
-
-def pairs_digest(pairs: list[tuple[str, str]]) -> str:
-    """Hash pairs whatever their order."""
-    return hashlib.sha256("\n".join(f"{query} {doc}" for query, doc in sorted(pairs)).encode()).hexdigest()[:16]
 
 
 CONTENDERS: dict[str, Callable[[Matrix, Matrix, Path], Work]] = {
@@ -350,7 +349,16 @@ CONTENDERS: dict[str, Callable[[Matrix, Matrix, Path], Work]] = {
 }
 
 
-def summary(rows: dict[str, list[dict[str, float | str]]], options: argparse.Namespace) -> dict[str, object]:
+def shared_negatives(folder: Path, miners: list[str]) -> dict[str, float]:
+    """Give the share of negset's negatives that each miner has too: near-ties fall either way elsewhere."""
+    found = {name: {tuple(pair) for pair in np.load(folder / f"negatives_{name}.npy").tolist()} for name in miners}
+    ours = found.get("negset_float32", set())
+    return {name: round(len(ours & pairs) / max(len(ours), 1), 5) for name, pairs in found.items()}
+
+
+def summary(
+    rows: dict[str, list[dict[str, float | str]]], options: argparse.Namespace, shared: dict[str, float]
+) -> dict[str, object]:
     """Give medians, and ratios as medians over the rounds."""
     seconds = {name: [float(row.get("best_s", row["wall_s"])) for row in found] for name, found in rows.items()}
 
@@ -374,7 +382,7 @@ def summary(rows: dict[str, list[dict[str, float | str]]], options: argparse.Nam
             name: round(statistics.median(float(r["extra_mb"]) for r in found)) for name, found in rows.items()
         },
         "same_hits": len({row["digest"] for found in rows.values() for row in found if "digest" in row}) <= 1,
-        "negatives": {name: found[0]["negatives"] for name, found in rows.items() if "negatives" in found[0]},
+        "same_negatives_as_negset": shared,
         "after_search_us": {
             name: round(1e6 * statistics.median(float(row["after_s"]) for row in found) / options.queries, 1)
             for name, found in rows.items()

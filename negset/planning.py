@@ -10,8 +10,8 @@ from negset.indexes.choosing import choice_fingerprint, describe_choice, find_ch
 from negset.indexes.kind import AUTO, fewest_documents
 from negset.indexes.opened import find_indexes
 from negset.indexes.report import read_report
-from negset.mining.budget import Budget
-from negset.mining.cells import missing_cells, plan_cells
+from negset.mining.budget import Budget, cells_disk, measure_load, vectors_disk
+from negset.mining.cells import deepest_lists, missing_cells, plan_cells
 from negset.mining.duplicates import duplicates_fingerprint
 from negset.mining.explaining import explain_cells
 from negset.mining.miner import MiningInputs
@@ -185,3 +185,22 @@ def plan_memory(config: BuildConfig, store: Store) -> Budget | None:
     opened = open_snapshot(store, snapshot)
     inputs = MiningInputs(snapshot=opened, config=config.mine, seed=config.seed)
     return building.mining_budget(config, inputs, config.encoder.dimensions if "dense" in config.mine.miners else 0)
+
+
+def plan_disk(config: BuildConfig, store: Store) -> int | None:
+    """Estimate the bytes of vectors and cells of a build; None before the source was read.
+
+    Vectors count where their width is known: where they are there, or the configuration gives it.
+    """
+    snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
+    if snapshot is None:
+        return None
+    opened = open_snapshot(store, snapshot)
+    sizes = [facts.documents for facts in opened.partition_facts.values()]
+    inputs = MiningInputs(snapshot=opened, config=config.mine, seed=config.seed)
+    load = measure_load(opened, deepest_lists(inputs), 0)
+    cells = len(config.mine.miners) * cells_disk(load, sizes)
+    if "dense" not in config.mine.miners or config.encoder.backend not in ("lsa", "hashing"):
+        return cells
+    item = 2 if config.encoder.storage == "float16" else 4
+    return cells + vectors_disk(sum(sizes) + opened.queries().height, config.encoder.dimensions, item)

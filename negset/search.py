@@ -154,9 +154,7 @@ def search_corpus(
     ]
     if len(parts) == 1:
         return parts[0]
-    found = join_hits(parts)
-    order = np.argsort(found.query, kind="stable")
-    return Hits(found.query[order], found.doc[order], found.score[order])
+    return _by_query(join_hits(parts))
 
 
 def pair_scores(queries_QD: Matrix, documents_ND: VectorRows, query_P: Rows, doc_P: Rows) -> Floats:
@@ -276,11 +274,39 @@ def _search_group(
     found = _propose(queries_QD[rows], corpus, count, limit_Q[rows], least_R)
     query_P = rows[found.query]
     score_P = pair_scores(queries_QD, corpus.rows, query_P, found.doc)
-    hits = top_hits(Hits(query_P, corpus.order_N[found.doc], score_P), k_Q)
+    hits = _best_hits(Hits(query_P, corpus.order_N[found.doc], score_P), k_Q)
     given_up = rows[found.given_up]
     if not len(given_up):
         return hits
     return top_hits(join_hits([hits, *_scan(queries_QD, corpus, given_up, k_Q, limit_Q)]), k_Q)
+
+
+def _best_hits(hits: Hits, k_Q: Rows) -> Hits:
+    """Do what `top_hits` does, several times faster, for distinct hits of which each query's stand together.
+
+    Score and document are packed into one number, which is sorted query by query; scores are whole numbers of steps.
+    """
+    steps_P = np.rint(-hits.score * 10**DIGITS).astype(np.int64)
+    if not len(hits) or np.abs(steps_P).max() >= 1 << 30 or hits.doc.max() >= 1 << 32:
+        return top_hits(hits, k_Q)
+    starts = np.flatnonzero(np.r_[True, hits.query[1:] != hits.query[:-1]])
+    count_R = np.diff(np.r_[starts, len(hits)])
+    if len(starts) * count_R.max() > 4 * len(hits) + _PROPOSED:
+        return top_hits(hits, k_Q)  # a few long lists would make a wide matrix
+    asked_R = hits.query[starts]
+    packed_RW = np.full((len(starts), count_R.max()), np.iinfo(np.int64).max)
+    packed_RW[np.arange(packed_RW.shape[1]) < count_R[:, None]] = (steps_P << 32) | hits.doc
+    packed_RW.sort(axis=1)
+    kept_RW = np.arange(packed_RW.shape[1]) < np.minimum(count_R, k_Q[asked_R])[:, None]
+    packed_P = packed_RW[kept_RW]
+    score_P = canonical(-(packed_P >> 32) / 10**DIGITS)
+    found = Hits(np.repeat(asked_R, kept_RW.sum(axis=1)), packed_P & 0xFFFFFFFF, score_P)
+    return found if (np.diff(asked_R) > 0).all() else _by_query(found)
+
+
+def _by_query(hits: Hits) -> Hits:
+    order = np.argsort(hits.query, kind="stable")
+    return Hits(hits.query[order], hits.doc[order], hits.score[order])
 
 
 def _propose(queries_QD: Matrix, corpus: Corpus, count: int, limit_Q: Rows, least_Q: Floats | None) -> Found:

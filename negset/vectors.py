@@ -147,7 +147,7 @@ def embed_texts(
         done += len(part)
         progress(step, done, len(wanted_N))
     places = locate_texts(store, sorted(set(shards)), wanted_N)
-    return _commit_places(store, encoder, role, fingerprint, places)
+    return commit_places(store, encoder, role, fingerprint, places)
 
 
 def find_vectors(store: Store, fingerprint: str) -> VectorsRef | None:
@@ -216,7 +216,8 @@ def look_up(sorted_N: NDArray[np.bytes_], wanted_M: NDArray[np.bytes_]) -> tuple
     return rows_M.astype(np.int64), sorted_N[rows_M] == wanted_M
 
 
-def _commit_places(store: Store, encoder: Encoder, role: Role, fingerprint: str, places: Places) -> VectorsRef:
+def commit_places(store: Store, encoder: Encoder, role: Role, fingerprint: str, places: Places) -> VectorsRef:
+    """Commit where the texts of `places` lie; an artifact that points to shards that are gone is replaced."""
     facts: dict[str, object] = {
         "encoder": encoder.fingerprint,
         "role": role,

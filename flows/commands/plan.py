@@ -5,7 +5,7 @@ from pathlib import Path
 
 from negset.configuration import load_build_config
 from negset.mining.budget import Budget
-from negset.planning import plan_build, plan_memory
+from negset.planning import plan_build, plan_disk, plan_memory
 from tasks.place import Place
 
 
@@ -17,6 +17,9 @@ def run(options: argparse.Namespace) -> int:
         for reason in room.reasons:
             print(f"{'':<24} {reason}")
     print(f"{'memory':<15} {_memory_line(plan_memory(config, store))}")
+    disk = plan_disk(config, store)
+    if disk is not None:
+        print(f"{'disk':<15} about {disk / 1e6:,.0f} MB for cells and vectors")
     return 0
 
 

@@ -8,6 +8,7 @@ are upper estimates of measured runs; `benchmarks.scale` compares them with what
 import os
 import re
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from negset.errors import ConfigError
+from negset.mining.cell_files import FLOOR, KEY_BYTES, PAIR
 from negset.mining.lists import reserve
 from negset.search import Rows
 from negset.snapshot import Snapshot
@@ -26,6 +28,7 @@ SHARE_OF_MACHINE: Final = 0.5
 """Part of the machine's memory that is taken where no budget is given."""
 SMALLEST_BLOCK: Final = 64
 
+_PER_TEXT: Final = 75  # digests in two files, place
 _PER_DOCUMENT: Final = 150  # ids, digests, places and rows
 _TEXT_COPIES: Final = 3  # a text as read, as hashed and as embedded or tokenised
 _PER_LISTED: Final = 320  # a pair in pools, proposals, lists and the file that is written
@@ -100,10 +103,16 @@ def plan_budget(total: int, load: Load, block: int) -> Budget:
     return Budget(total, fitting, int(spare / 2), kept > 0, peak)
 
 
-def cells_disk(load: Load, queries: int, partition_documents: list[int], pair_bytes: int, query_bytes: int) -> int:
+def vectors_disk(texts: int, dimensions: int, item_bytes: int) -> int:
+    """Give the bytes of the vectors of as many `texts`, with what finds them."""
+    return texts * (dimensions * item_bytes + _PER_TEXT)
+
+
+def cells_disk(load: Load, partition_documents: Sequence[int]) -> int:
     """Give the bytes of one miner's cells: each query's list in each partition, as long as it can be."""
     lists = sum(int(np.minimum(load.lengths, documents).sum()) for documents in partition_documents)
-    return lists * pair_bytes + queries * len(partition_documents) * query_bytes
+    per_query = (FLOOR.itemsize + KEY_BYTES) * len(load.lengths) * len(partition_documents)
+    return lists * PAIR.itemsize + per_query + KEY_BYTES * sum(partition_documents)
 
 
 def _text_bytes(snapshot: Snapshot, partition: str) -> int:

@@ -16,6 +16,7 @@ from negset.mining.cell_files import Cell
 from negset.mining.filling import fill_partition
 from negset.mining.lineage import earlier_planes, remember_plane
 from negset.mining.miner import MinerModule, MiningInputs, Queries, find_miner
+from negset.mining.positives import doc_ids
 from negset.mining.times import last_moments
 from negset.progress import Progress, no_progress
 from negset.search import Rows
@@ -175,8 +176,8 @@ def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], blocks: list[Que
     """Fill each of the `wanted` cells, partition by partition; yield how many pairs each scored."""
     if not wanted:
         return
-    opened = find_miner(miner).open_miner(inputs)
+    opened, ids = find_miner(miner).open_miner(inputs), doc_ids(inputs.snapshot)
     planes = earlier_planes(store, inputs.dataset, miner, miner_identity(inputs, miner)) if opened.exact else []
     for partition in dict.fromkeys(cell.partition for cell in wanted):
         cells = [cell for cell in wanted if cell.partition == partition]
-        yield from fill_partition(inputs, opened, partition, cells, blocks, planes, store)
+        yield from fill_partition(inputs, opened, partition, cells, blocks, planes, ids, store)

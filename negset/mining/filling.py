@@ -42,9 +42,10 @@ def fill_partition(
     cells: Sequence[Cell],
     blocks: Sequence[Queries],
     planes: Sequence[Plane],
+    ids: pl.Series,
     store: Store,
 ) -> Iterator[int]:
-    """Fill the `cells` of the partition `name` and yield how many pairs each scored."""
+    """Fill the `cells` of the partition `name`, where `ids` are those of all documents; yield the pairs each scored."""
     first = first_moment(inputs.snapshot.partition_facts[name], inputs.config.time)
     partition: Partition | None = None
     for cell in cells:
@@ -54,26 +55,29 @@ def fill_partition(
             nothing = fresh_lists(no_hits(), queries.depths)
             yield _commit(cell, queries, query_keys(queries), nothing, 0, store)
             continue
-        partition = partition or _open_partition(inputs, opened, name, planes, store)
+        partition = partition or _open_partition(inputs, opened, open_documents(inputs, name, ids), name, planes, store)
         keys_Q = query_keys(queries)
         lists, scored = _fill_lists(partition, queries, keys_Q, store)
         yield _commit(cell, queries, keys_Q, lists, scored, store)
 
 
-def open_documents(inputs: MiningInputs, partition: str) -> Documents:
-    """Read the documents of one partition, with their rows among all documents."""
+def open_documents(inputs: MiningInputs, partition: str, ids: pl.Series | None = None) -> Documents:
+    """Read the documents of one partition; `ids`, read if not given, are those of all documents, sorted."""
     documents = inputs.snapshot.documents(partition)
-    places = pl.DataFrame({"doc_id": doc_ids(inputs.snapshot)}).with_row_index("row")
-    found = documents.select("doc_id").join(places, on="doc_id", how="left", maintain_order="left")
-    rows = found.get_column("row").to_numpy().astype(np.int64)
+    ids = doc_ids(inputs.snapshot) if ids is None else ids
+    rows = np.asarray(ids.search_sorted(documents.get_column("doc_id")), dtype=np.int64)
     created = moments_of_creation(documents.get_column("created_at"), inputs.config.time)
     return Documents(documents.get_column("doc_id"), document_texts(documents), rows, created)
 
 
 def _open_partition(
-    inputs: MiningInputs, opened: OpenMiner, name: str, planes: Sequence[Plane], store: Store
+    inputs: MiningInputs,
+    opened: OpenMiner,
+    documents: Documents,
+    name: str,
+    planes: Sequence[Plane],
+    store: Store,
 ) -> Partition:
-    documents = open_documents(inputs, name)
     keys_N = keep_members(store, inputs.snapshot.partition_contents[name], documents)
     change = find_change(store, planes, name, keys_N)
     added = np.empty(0, dtype=np.int64) if change is None else change.added

@@ -5,6 +5,10 @@ import pytest
 
 from negset.errors import ConfigError
 from negset.mining.budget import SMALLEST_BLOCK, Load, cells_disk, memory_bytes, plan_budget
+from negset.mining.cells import deepest_lists, mine_cells
+from negset.mining.lists import reserve
+from negset.mining.miner import MiningInputs
+from schemas.config import MineConfig
 
 
 def load(documents=200_000, dimensions=384, queries=20_000, length=117):
@@ -38,4 +42,23 @@ def test_too_little_memory_is_said_before_anything_runs():
 
 def test_disk_counts_each_list_as_long_as_its_partition_lets_it_be():
     lists = Load(1000, 0, 8, np.array([10, 50]))
-    assert cells_disk(lists, 2, [1000, 20], 16, 28) == (10 + 50 + 10 + 20) * 16 + 2 * 2 * 28
+    pairs = 10 + 50 + 10 + 20
+    assert cells_disk(lists, [1000, 20]) == pairs * 16 + 2 * 2 * (12 + 16) + 1020 * 16
+
+
+def test_disk_is_what_mining_writes(memory_snapshot, memory_vectors, store):
+    documents = {f"d{n:03}": f"word{n % 31} word{n % 7}" for n in range(400)}
+    queries = {f"q{n}": f"word{n}" for n in range(20)}
+    snapshot = memory_snapshot(documents, queries, [(query, "d001", 1) for query in queries], partitions=3)
+    vectors = memory_vectors()
+    inputs = MiningInputs(snapshot, MineConfig(depth=50), 13, "encoder", vectors, vectors)
+    mine_cells(inputs, "dense", store)
+    sizes = [facts.documents for facts in snapshot.partition_facts.values()]
+    stated = cells_disk(measure_lists(inputs), sizes)
+    written = sum(path.stat().st_size for kind in ("cell", "members") for path in (store.root / kind).rglob("*.npy"))
+    assert abs(written / stated - 1) < 0.1
+
+
+def measure_lists(inputs):
+    depths = deepest_lists(inputs)
+    return Load(0, 0, 16, depths + reserve(depths))
