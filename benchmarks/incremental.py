@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.vectors import Matrix, RowEncoder, document_id, embed_collection, generate, write_collection
+from benchmarks.vectors import RowEncoder, document_id, embed_collection, generate, write_collection
 from negset import building
+from negset.arrays import Matrix
 from negset.mining.cell_files import CANDIDATES
 from negset.mining.cells import listed_cells, mine_cells
 from negset.store import Store

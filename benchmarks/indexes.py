@@ -23,13 +23,14 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from negset.arrays import Matrix
 from negset.encoders.lsa import LsaEncoder
 from negset.encoders.lsa_fitting import fit_lsa
 from negset.indexes.choosing import CANDIDATES
 from negset.indexes.kind import Setting, find_kind
 from negset.indexes.recall import choose_setting
 from negset.indexes.search import OpenIndex, search_index
-from negset.search import Hits, Matrix, search_exact
+from negset.search import Hits, search_exact
 from negset.text import document_texts
 
 DEPTH = 100

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.vectors import Matrix, RowEncoder, document_id, embed_collection, generate, write_collection
+from benchmarks.vectors import RowEncoder, document_id, embed_collection, generate, write_collection
+from negset.arrays import Matrix
 
 DEPTH, RANGE, NEGATIVES = 100, 50, 5
 SEARCHES = ("product", "faiss_flat", "float32", "certified")
@@ -63,8 +64,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--document-vectors", type=Path)
     parser.add_argument("--query-vectors", type=Path)
     parser.add_argument("--only", default="")
-    parser.add_argument("--contender", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    for hidden in ("--contender", "--folder"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
         options.queries, options.documents, options.rounds = 2_000, 20_000, 1
@@ -368,7 +369,7 @@ def summary(
         return round(statistics.median(a / b for a, b in zip(seconds[left], seconds[right], strict=True)), 3)
 
     operations = 2.0 * options.queries * options.documents * options.dimensions
-    said: dict[str, object] = {
+    return {
         "queries": options.queries,
         "documents": options.documents,
         "dimensions": options.dimensions,
@@ -394,16 +395,10 @@ def summary(
                 ("faiss_flat", "float32"),
                 ("product", "float32"),
                 ("certified", "float32"),
-                ("st_faiss", "negset_float32"),
-                ("st_faiss", "negset_certified"),
-                ("st_default", "negset_float32"),
-                ("st_default", "negset_certified"),
-                ("blocks_of_64", "negset_float32"),
-                ("blocks_of_64", "negset_certified"),
+                *((other, ours) for other in MINERS[2:] for ours in MINERS[:2]),
             )
         },
     }
-    return said
 
 
 if __name__ == "__main__":

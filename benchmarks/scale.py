@@ -23,8 +23,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.vectors import ENCODER, Matrix, document_id, generate
+from benchmarks.vectors import ENCODER, document_id, generate
 from negset import building
+from negset.arrays import Matrix
 from negset.canonical import SnapshotFacts
 from negset.encoders.encoder import Role
 from negset.fingerprint import fingerprint

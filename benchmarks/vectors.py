@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from negset.arrays import Matrix
 from negset.encoders.encoder import Role
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
@@ -18,7 +18,6 @@ from negset.vectors import embed_texts, vectors_fingerprint
 from schemas.config import SourceConfig
 from schemas.refs import EncoderRef, MiningRefs
 
-Matrix = NDArray[np.float32]
 ENCODER = "benchmark"
 
 

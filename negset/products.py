@@ -16,10 +16,9 @@ from typing import Final, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Matrix, Rows
+
 Precision = Literal["auto", "float32", "bfloat16"]
-Matrix = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 Scores = NDArray[np.generic]
 Mask = NDArray[np.bool_]
 

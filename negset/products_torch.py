@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from negset.products import Float32, Floats, Loaded, Mask, Matrix, Rows, Scores, places_at_least, row_lengths, shaped
+from negset.arrays import Floats, Matrix, Rows
+from negset.products import Float32, Loaded, Mask, Scores, places_at_least, row_lengths, shaped
 
 _HALF_ULP: Final = 2.0**-8  # relative error of rounding to bfloat16, which has 8 significant bits
 _PROBE: Final = (512, 384, 2048)  # queries, dimensions and documents of the products that are timed

@@ -18,11 +18,9 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info
 
+from negset.arrays import Floats, Matrix, Rows
 from negset.errors import ContractError, listed
 from negset.products import NUMPY, Precision, error_bound, find_product, rounding, row_lengths
-from negset.products import Floats as Floats
-from negset.products import Matrix as Matrix
-from negset.products import Rows as Rows
 from negset.sieve import STEP, Documents, Found, VectorRows, load_documents, sieve
 
 Backend = Literal["auto", "cpu", "faiss", "torch"]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from negset.products import Floats, Loaded, Matrix, Product, Rows, error_bound
+from negset.arrays import Floats, Matrix, Rows
+from negset.products import Loaded, Product, error_bound
 
 _TILE: Final = 1024  # documents of a tile; measured: with 2,048 queries the product is fastest
 _QUERIES: Final = 2048  # queries of a tile

@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import torch
 
-from negset.products import Matrix, Rows, rounding
+from negset.arrays import Matrix, Rows
+from negset.products import rounding
 from negset.sieve import STEP, Found, VectorRows
 
 _QUERIES: Final = 8192  # queries of a tile

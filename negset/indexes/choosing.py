@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 import polars as pl
 
+from negset.arrays import Matrix
 from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.indexes.kernels import training_rows
@@ -28,7 +29,7 @@ from negset.lots import id_keys
 from negset.mining.cells import mined_queries
 from negset.mining.filling import open_documents
 from negset.mining.miner import MiningInputs
-from negset.search import Hits, Matrix, search_exact
+from negset.search import Hits, search_exact
 from negset.store import Store
 from schemas.config import IndexKind
 from schemas.refs import IndexChoiceRef

@@ -5,9 +5,9 @@ from typing import Final
 
 import faiss
 
+from negset.arrays import Matrix
 from negset.errors import ArtifactError, ContractError
 from negset.indexes.kind import find_kind
-from negset.search import Matrix
 from negset.store import Store
 from schemas.refs import IndexRef
 

@@ -6,9 +6,9 @@ from typing import Final
 import faiss
 import numpy as np
 
+from negset.arrays import Matrix, Rows
 from negset.indexes.kernels import one_thread
 from negset.indexes.kind import Propose, Setting
-from negset.search import Matrix, Rows
 
 VERSION = 1
 FEWEST = 10_000

@@ -7,9 +7,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Matrix, Rows
 from negset.indexes import lists
 from negset.indexes.kind import Propose, Setting
-from negset.search import Matrix, Rows
 
 VERSION = 1
 FEWEST = lists.FEWEST

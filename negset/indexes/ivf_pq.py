@@ -10,10 +10,10 @@ from typing import Final, Protocol, cast
 import faiss
 import numpy as np
 
+from negset.arrays import Matrix, Rows
 from negset.indexes import lists
 from negset.indexes.kernels import one_thread, score_rows
 from negset.indexes.kind import Propose, Setting
-from negset.search import Matrix, Rows
 
 VERSION = 1
 FEWEST = lists.FEWEST

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from negset.arrays import Floats, Matrix, Rows
 from negset.lots import mix
-from negset.search import HALF_STEP, Floats, Matrix, Rows, ranks
+from negset.search import HALF_STEP, ranks
 
 
 def score_rows(queries_QD: Matrix, documents_ND: Matrix, rows_QK: Rows) -> Matrix:

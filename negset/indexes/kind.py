@@ -13,8 +13,8 @@ from typing import Final, Protocol, cast
 import faiss
 from pydantic import BaseModel, ConfigDict
 
+from negset.arrays import Matrix, Rows
 from negset.errors import ConfigError
-from negset.search import Matrix, Rows
 from schemas.config import DenseConfig, IndexKind
 
 EXACT: Final = "exact"

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from negset.arrays import Floats, Matrix, Rows
 from negset.indexes.kernels import edge_scores, keep_best, one_thread, rounding_margin, training_rows
 from negset.indexes.kind import Setting
-from negset.search import Floats, Matrix, Rows, pair_scores
+from negset.search import pair_scores
 
 FEWEST: Final = 10_000
 """Documents below which exact search takes too little time for an index to save any, and lists would be short."""

@@ -7,13 +7,13 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from negset.arrays import Matrix
 from negset.errors import ArtifactError
 from negset.fingerprint import fingerprint, rows_digest
 from negset.indexes.files import is_sound, read_index
 from negset.indexes.kind import EXACT, Setting, find_kind, kind_version
 from negset.indexes.search import OpenIndex
 from negset.mining.miner import Documents
-from negset.search import Matrix
 from negset.store import Store
 from schemas.config import IndexKind
 from schemas.refs import IndexesRef

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from negset.arrays import Matrix
 from negset.fingerprint import fingerprint
 from negset.indexes import choosing
 from negset.indexes.files import is_sound, write_index
@@ -27,7 +28,7 @@ from negset.mining.filling import open_documents
 from negset.mining.miner import Documents, MiningInputs, Queries
 from negset.mining.times import LAST
 from negset.progress import Progress, no_progress
-from negset.search import Hits, Matrix, checked_norms, join_hits, search_exact, top_hits
+from negset.search import Hits, checked_norms, join_hits, search_exact, top_hits
 from negset.store import Store
 from schemas.config import IndexKind
 from schemas.refs import IndexesRef

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Rows
 from negset.indexes.kind import Setting
 from negset.lots import id_keys, mix
-from negset.search import Floats, Hits, Rows
+from negset.search import Hits
 
 SAMPLE: Final = 256
 """Queries that choose a setting, and as many others that judge it; the figure is then good to about half a point."""

@@ -11,9 +11,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Matrix, Rows
 from negset.indexes import lists
 from negset.indexes.kind import Propose, Setting
-from negset.search import Matrix, Rows
 
 Decode = Callable[[NDArray[np.uint8]], Matrix]
 """Turn codes of documents into their vectors, as faiss would, but without starting threads for each list."""

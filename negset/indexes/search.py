@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from negset.arrays import Matrix, Rows
 from negset.errors import ContractError
 from negset.indexes.kernels import score_rows
 from negset.indexes.kind import Propose, Setting
 from negset.mining.miner import Documents, Queries
-from negset.search import Hits, Matrix, Rows, checked_norms, join_hits, pair_scores
+from negset.search import Hits, checked_norms, join_hits, pair_scores
 
 _SLACK = 16  # proposed beyond the depth: canonical scores round, and ties go to the smaller row
 _CLASS = 32  # depths are rounded up to multiples of this, so that few groups of queries arise

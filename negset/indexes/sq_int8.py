@@ -7,10 +7,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Matrix
 from negset.indexes import lists
 from negset.indexes.kind import Propose, Setting
 from negset.indexes.scalar_lists import build_scalar_lists, open_scalar_lists
-from negset.search import Matrix
 
 VERSION = 1
 FEWEST = lists.FEWEST

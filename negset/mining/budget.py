@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 import pyarrow.parquet as pq
 
+from negset.arrays import Rows
 from negset.errors import ConfigError
 from negset.mining.cell_files import FLOOR, KEY_BYTES, PAIR
 from negset.mining.lists import reserve
-from negset.search import Rows
 from negset.snapshot import Snapshot
 
 LIBRARIES: Final = 600_000_000

@@ -16,9 +16,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.arrays import Rows
 from negset.mining.lists import Lists
 from negset.mining.miner import Documents, Queries
-from negset.search import Hits, Rows, join_hits, ranks
+from negset.search import Hits, join_hits, ranks
 from negset.store import Store
 from schemas.refs import CellRef, MembersRef
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from negset.arrays import Rows
 from negset.errors import ArtifactError, ConfigError
 from negset.fingerprint import fingerprint, rows_digest
 from negset.mining.cell_files import Cell
@@ -19,7 +20,6 @@ from negset.mining.miner import MinerModule, MiningInputs, Queries, find_miner
 from negset.mining.positives import doc_ids
 from negset.mining.times import last_moments
 from negset.progress import Progress, no_progress
-from negset.search import Rows
 from negset.store import Store
 from schemas.refs import CellRef, CellsRef
 

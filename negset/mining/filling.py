@@ -11,13 +11,14 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from negset.arrays import Rows
 from negset.mining.cell_files import Cell, Keys, keep_members, query_keys, write_cell
 from negset.mining.lineage import Change, Plane, carry_lists, find_change
 from negset.mining.lists import Lists, fresh_lists, patch_lists, replace_lists, reserve, too_short
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.mining.positives import doc_ids
 from negset.mining.times import first_moment, moments_of_creation
-from negset.search import Hits, Rows, no_hits
+from negset.search import Hits, no_hits
 from negset.store import Store
 from negset.text import document_texts
 from schemas.refs import CellRef

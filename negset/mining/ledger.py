@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Rows
 from negset.mining.cell_files import Cell, read_candidates
 from negset.mining.cells import listed_cells, query_blocks
 from negset.mining.ledger_documents import LedgerDocuments, open_documents
@@ -21,7 +22,7 @@ from negset.mining.miner import MiningInputs, OpenMiner, Queries, find_miner
 from negset.mining.positives import judged_negatives, known_positives, labelled_positives, own_texts
 from negset.mining.recipe import basis_miner
 from negset.progress import Progress, no_progress
-from negset.search import Floats, Hits, Rows, join_hits, ranks, top_hits
+from negset.search import Hits, join_hits, ranks, top_hits
 from negset.store import Store
 from schemas.refs import CellsRef
 

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from negset.arrays import Rows
 from negset.mining.miner import Documents, MiningInputs
 from negset.mining.positives import doc_ids
 from negset.mining.times import FIRST
-from negset.search import Rows
 from negset.text import document_texts
 
 _FILE: Final = "texts.arrow"

@@ -13,11 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Rows
 from negset.errors import ArtifactError
 from negset.fingerprint import canonical_json, fingerprint
 from negset.mining.cell_files import Cell, Keys, find_members, match_keys, read_lists
 from negset.mining.lists import Lists, join_lists
-from negset.search import Hits, Rows
+from negset.search import Hits
 from negset.store import Store, locked, write_durably
 from schemas.refs import CellsRef
 

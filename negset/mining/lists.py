@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from negset.search import Floats, Hits, Rows, join_hits, ranks
+from negset.arrays import Floats, Rows
+from negset.search import Hits, join_hits, ranks
 
 EVERYTHING: Final = -np.inf
 """Floor of a list that holds every document which its query may have."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import polars as pl
 
-from negset.search import Floats, Hits, Rows
+from negset.arrays import Floats, Rows
+from negset.search import Hits
 from schemas.config import MineConfig
 
 if TYPE_CHECKING:

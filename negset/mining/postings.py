@@ -14,8 +14,9 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Rows
 from negset.mining.statistics import CountedPart, Statistics
-from negset.search import HALF_STEP, Floats, Hits, Rows, canonical, join_hits, top_hits
+from negset.search import HALF_STEP, Hits, canonical, join_hits, top_hits
 
 _CHUNK: Final = 1 << 14  # documents weighed at once
 _FEW: Final = 2048  # documents up to which queries are searched together

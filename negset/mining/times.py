@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from negset.arrays import Rows
 from negset.partitions import PartitionFacts
-from negset.search import Rows
 from schemas.config import TimeConfig
 
 FIRST: Final = np.iinfo(np.int64).min

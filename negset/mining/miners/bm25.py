@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Rows
 from negset.errors import ConfigError
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.mining.postings import QueryTerms, best_documents, open_postings, places_among, take_entries
 from negset.mining.statistics import CountedPart, Statistics
 from negset.mining.term_counts import count_texts, term_places
-from negset.search import Floats, Hits, Rows, canonical
+from negset.search import Hits, canonical
 
 VERSION = 1
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from negset.arrays import Floats, Rows
 from negset.errors import ConfigError
 from negset.indexes.kind import EXACT
 from negset.indexes.search import OpenIndex, mine_indexed
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
-from negset.search import Corpus, Floats, Hits, Rows, open_corpus, pair_scores, search_corpus
+from negset.search import Corpus, Hits, open_corpus, pair_scores, search_corpus
 
 if TYPE_CHECKING:
     from negset.indexes.opened import Indexes

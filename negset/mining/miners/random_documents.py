@@ -13,9 +13,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from negset.arrays import Floats, Rows
 from negset.lots import id_keys, mix
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
-from negset.search import Floats, Hits, Rows, join_hits, no_hits, top_hits
+from negset.search import Hits, join_hits, no_hits, top_hits
 
 VERSION = 2
 

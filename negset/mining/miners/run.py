@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from negset.arrays import Floats, Rows
 from negset.errors import ConfigError, InputError, MissingColumnsError, listed
 from negset.fingerprint import file_digest
 from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
 from negset.mining.positives import doc_ids
 from negset.mining.times import last_moments, moments_of_creation
-from negset.search import Floats, Hits, Rows, canonical, top_hits
+from negset.search import Hits, canonical, top_hits
 
 VERSION = 2
 MAX_UNKNOWN_SHARE: Final = 0.1
