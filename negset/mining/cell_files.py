@@ -7,8 +7,8 @@ files remember more, and depend on how the cell came about: `reserve.npy` has th
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -79,18 +79,12 @@ def read_lists(store: Store, cell: str) -> tuple[Lists, Keys]:
 
 def query_keys(queries: Queries) -> Keys:
     """Digest the id, the text and the time of each query; how many documents it wants may change."""
-    return _digests(
-        f"{name}\0{text}\0{until}"
-        for name, text, until in zip(queries.query_id, queries.text, queries.until.tolist(), strict=True)
-    )
+    return _digests(queries.query_id, queries.text, queries.until)
 
 
 def document_keys(documents: Documents) -> Keys:
     """Digest the id, the text and the time of each document."""
-    return _digests(
-        f"{name}\0{text}\0{created}"
-        for name, text, created in zip(documents.doc_id, documents.text, documents.created.tolist(), strict=True)
-    )
+    return _digests(documents.doc_id, documents.text, documents.created)
 
 
 def keep_members(store: Store, partition_content: str, documents: Documents) -> Keys:
@@ -116,23 +110,25 @@ def find_members(store: Store, partition_content: str) -> Keys | None:
 
 def match_keys(old_M: Keys, new_N: Keys) -> Rows:
     """Give for each of `old_M` the row of the same key in `new_N`, -1 where it is gone."""
-    old = pl.DataFrame({"key": _binary(old_M)})
-    new = pl.DataFrame({"key": _binary(new_N), "row": pl.int_range(len(new_N), dtype=pl.Int64, eager=True)})
-    rows = old.join(new, on="key", how="left", maintain_order="left").get_column("row").fill_null(-1)
-    return rows.to_numpy().astype(np.int64)
+    new = _halves(new_N).with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
+    found = _halves(old_M).join(new, on=["first", "second"], how="left", maintain_order="left")
+    return found.get_column("row").fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _hits(pairs: NDArray[np.void]) -> Hits:
     return Hits(pairs["query"].astype(np.int64), pairs["doc"].astype(np.int64), pairs["score"].astype(np.float64))
 
 
-def _digests(values: Iterable[str]) -> Keys:
-    raw = b"".join(
-        hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest() for value in values
-    )
+def _digests(ids: pl.Series, texts: pl.Series, times: Rows) -> Keys:
+    # The length of the id comes first: ids and texts may hold any character, and no two rows may read the same.
+    parts = pl.DataFrame({"size": ids.str.len_bytes(), "id": ids, "text": texts, "time": times})
+    joined = parts.select(pl.concat_str("size", "id", "text", "time", separator="\0").cast(pl.Binary)).to_series()
+    digest = partial(hashlib.blake2b, digest_size=KEY_BYTES)
+    raw = b"".join([digest(row).digest() for row in joined.to_list()])
     return np.frombuffer(raw, dtype=np.uint8).reshape(-1, KEY_BYTES)
 
 
-def _binary(keys_N: Keys) -> pl.Series:
-    raw = keys_N.tobytes()
-    return pl.Series([raw[start : start + KEY_BYTES] for start in range(0, len(raw), KEY_BYTES)], dtype=pl.Binary)
+def _halves(keys_N: Keys) -> pl.DataFrame:
+    """Give keys as two columns of numbers, which join several times faster than byte strings."""
+    halves_N2 = np.ascontiguousarray(keys_N).view(np.uint64)
+    return pl.DataFrame({"first": halves_N2[:, 0], "second": halves_N2[:, 1]})
