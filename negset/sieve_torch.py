@@ -67,9 +67,12 @@ def _on_device(queries_QD: Matrix, rows: VectorRows, k: int, limit_Q: Rows, offs
         _Block(queries_QD[start : start + _QUERIES], k, limit_Q[start : start + _QUERIES], start + offset, device)
         for start in range(0, len(queries_QD), _QUERIES)
     ]
+    longest = float(np.sqrt(np.einsum("ij,ij->i", queries_QD, queries_QD, dtype=np.float64)).max(initial=0.0))
     for first, chunk_ND in _chunks(rows, device):
+        fits = longest * float(chunk_ND.norm(dim=1).max()) < _HALF_LIMIT
+        chunk = _narrow(chunk_ND, torch.float16 if fits else torch.bfloat16)
         for block in blocks:
-            block.scan(first, chunk_ND)
+            block.scan(first, chunk)
     found = [block.found() for block in blocks]
     empty = np.empty(0, dtype=np.int64)
     return Found(
@@ -113,6 +116,7 @@ class _Block:
     def __init__(self, queries_QD: Matrix, k: int, limit_Q: Rows, offset: int, device: torch.device) -> None:
         self.k, self.offset, self.dimensions = k, offset, queries_QD.shape[1]
         self.exact_QD = torch.from_numpy(np.require(queries_QD, np.float32, ["C", "W"])).to(device)
+        self.queries = _narrow(self.exact_QD, torch.float16)
         self.limit_Q = torch.from_numpy(limit_Q.astype(np.int64)).to(device)
         self.first_limit, self.last_limit = int(limit_Q.min(initial=0)), int(limit_Q.max(initial=0))
         many = len(queries_QD)
@@ -125,16 +129,15 @@ class _Block:
         self.low_QW = torch.zeros((many, 0), dtype=torch.float32, device=device)
         self.raise_at = self.first_tile = max(_FIRST, 2 * k)
 
-    def scan(self, first: int, chunk_ND: torch.Tensor) -> None:
-        """Compare the documents of `chunk_ND`, which begin at row `first`, with the bars."""
-        longest = float(chunk_ND.norm(dim=1).max()) * float(self.exact_QD.norm(dim=1).max())
-        kind = torch.float16 if longest < _HALF_LIMIT else torch.bfloat16
-        queries, chunk = _narrow(self.exact_QD, kind), _narrow(chunk_ND, kind)
-        error_Q = self._error(queries, chunk)
+    def scan(self, first: int, chunk: Narrow) -> None:
+        """Compare the documents of `chunk`, which begin at row `first`, with the bars."""
+        if self.queries.vectors.dtype != chunk.vectors.dtype:
+            self.queries = _narrow(self.exact_QD, chunk.vectors.dtype)
+        queries, error_Q = self.queries, self._error(self.queries, chunk)
         self.unit = max(self.unit, queries.unit)
-        start = 0
-        while start < len(chunk_ND):
-            stop = min(start + _TILE, len(chunk_ND), max(self.raise_at - first, start + 1))
+        start, size = 0, len(chunk.vectors)
+        while start < size:
+            stop = min(start + _TILE, size, max(self.raise_at - first, start + 1))
             if first + start < self.last_limit:
                 self._scan_tile(first + start, queries, chunk.vectors[start:stop], error_Q)
             if first + stop >= self.raise_at:
