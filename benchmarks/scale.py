@@ -4,9 +4,9 @@
     python -m benchmarks.scale --big [--documents 10000000] [--dimensions 128] [--queries 1000] [--limit 3GB]
 
 Without `--big` a table: seconds, memory and disk of mining generated vectors at several sizes, each in a process of
-its own. With it, one corpus in partitions is prepared (not measured) and mined in a process that is limited to `--limit` (by
-a control group, or its address space by RLIMIT_AS), under `resources.memory` of as much; disk is compared with what
-was planned. The last line is one JSON object.
+its own. With it, one corpus in partitions is prepared (not measured) and mined in a process that is limited to
+`--limit` (by a control group, or its address space by RLIMIT_AS), under `resources.memory` of as much; disk is
+compared with what was planned. The last line is one JSON object.
 """
 
 import argparse
