@@ -1,8 +1,9 @@
 """How much memory and disk mining takes, and how its work is cut so that it keeps to a budget.
 
-Bounded are: the documents of one partition (their texts while they are read, their vectors where there is room to
-keep them, else a chunk at a time), one block of queries with their pools and lists, and the libraries. The figures
-are upper estimates of measured runs; `benchmarks.scale` compares them with what a limited process needs.
+Bounded are: ids and digests of all documents; the documents of one partition (their texts while they are read, their
+vectors where there is room to keep them, else a chunk at a time); one block of queries with their pools and lists; and
+the libraries. The figures are estimates from measured runs; `benchmarks.scale` compares them with what a limited
+process needs.
 """
 
 import os
@@ -29,7 +30,8 @@ SHARE_OF_MACHINE: Final = 0.5
 SMALLEST_BLOCK: Final = 64
 
 _PER_TEXT: Final = 75  # digests in two files, place
-_PER_DOCUMENT: Final = 150  # ids, digests, places and rows
+_PER_ANY: Final = 120  # id, digest and place of any document: measured at ten million
+_PER_DOCUMENT: Final = 150  # ids, digests, places and rows of a partition that is open
 _TEXT_COPIES: Final = 3  # a text as read, as hashed and as embedded or tokenised
 _PER_LISTED: Final = 320  # a pair in pools, proposals, lists and the file that is written
 _CHUNKS: Final = 3 * (1 << 14)  # vectors of chunks on their way, in documents
@@ -54,8 +56,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Load:
-    """What mining works on: rows and text bytes of the largest partition, width of vectors, list lengths."""
+    """What mining works on: documents in all, rows and text bytes of the largest partition, width, list lengths."""
 
+    corpus: int
     documents: int
     text: int
     dimensions: int
@@ -74,7 +77,8 @@ def measure_load(snapshot: Snapshot, depth_Q: Rows, dimensions: int) -> Load:
     """Gather what a budget is planned for; texts are read from the footers of the files alone."""
     documents = max((facts.documents for facts in snapshot.partition_facts.values()), default=0)
     text = max((_text_bytes(snapshot, name) for name in snapshot.partitions()), default=0)
-    return Load(documents, text, dimensions, depth_Q + reserve(depth_Q))
+    corpus = sum(facts.documents for facts in snapshot.partition_facts.values())
+    return Load(corpus, documents, text, dimensions, depth_Q + reserve(depth_Q))
 
 
 def plan_budget(total: int, load: Load, block: int) -> Budget:
@@ -82,7 +86,7 @@ def plan_budget(total: int, load: Load, block: int) -> Budget:
 
     Raises ConfigError where not even a small block fits, saying what would.
     """
-    fixed = LIBRARIES + _TILES + _TEXT_COPIES * load.text + _PER_DOCUMENT * load.documents
+    fixed = LIBRARIES + _TILES + _PER_ANY * load.corpus + _TEXT_COPIES * load.text + _PER_DOCUMENT * load.documents
     fixed += 4 * load.dimensions * _CHUNKS
     length = int(load.lengths.max(initial=1))
     # Long lists are rare: most queries have one positive.

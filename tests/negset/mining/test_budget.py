@@ -12,7 +12,7 @@ from schemas.config import MineConfig
 
 
 def load(documents=200_000, dimensions=384, queries=20_000, length=117):
-    return Load(documents, documents * 600, dimensions, np.full(queries, length))
+    return Load(documents, documents, documents * 600, dimensions, np.full(queries, length))
 
 
 def test_amounts_are_read():
@@ -41,7 +41,7 @@ def test_too_little_memory_is_said_before_anything_runs():
 
 
 def test_disk_counts_each_list_as_long_as_its_partition_lets_it_be():
-    lists = Load(1000, 0, 8, np.array([10, 50]))
+    lists = Load(1020, 1000, 0, 8, np.array([10, 50]))
     pairs = 10 + 50 + 10 + 20
     assert cells_disk(lists, [1000, 20]) == pairs * 16 + 2 * 2 * (12 + 16) + 1020 * 16
 
@@ -61,4 +61,4 @@ def test_disk_is_what_mining_writes(memory_snapshot, memory_vectors, store):
 
 def measure_lists(inputs):
     depths = deepest_lists(inputs)
-    return Load(0, 0, 16, depths + reserve(depths))
+    return Load(0, 0, 0, 16, depths + reserve(depths))
