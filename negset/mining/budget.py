@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from negset.arrays import Rows
 from negset.errors import ConfigError
-from negset.mining.cell_files import FLOOR, KEY_BYTES, PAIR
+from negset.mining.cell_files import KEY_BYTES, PAIR, QUERY
 from negset.mining.lists import reserve
 from negset.snapshot import Snapshot
 
@@ -115,7 +115,7 @@ def vectors_disk(texts: int, dimensions: int, item_bytes: int) -> int:
 def cells_disk(load: Load, partition_documents: Sequence[int]) -> int:
     """Give the bytes of one miner's cells: each query's list in each partition, as long as it can be."""
     lists = sum(int(np.minimum(load.lengths, documents).sum()) for documents in partition_documents)
-    per_query = (FLOOR.itemsize + KEY_BYTES) * len(load.lengths) * len(partition_documents)
+    per_query = QUERY.itemsize * len(load.lengths) * len(partition_documents)
     return lists * PAIR.itemsize + per_query + KEY_BYTES * sum(partition_documents)
 
 

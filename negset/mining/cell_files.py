@@ -2,8 +2,8 @@
 
 `candidates.npy` holds for each query, in order, the documents it wanted: their rows among the documents of the
 partition, which are sorted by id, and their scores. It depends on queries, documents and miner alone. The other
-files remember more, and depend on how the cell came about: `reserve.npy` has the documents that follow,
-`floors.npy` the score down to which each list is complete, and `keys.npy` knows each query.
+files remember more, and depend on how the cell came about: `reserve.npy` has the documents that follow, `queries.npy`
+a key of each query and the floor down to which its list is complete.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from schemas.refs import CellRef, MembersRef
 
 CANDIDATES: Final = "candidates.npy"
 RESERVE: Final = "reserve.npy"
-FLOORS: Final = "floors.npy"
+ASKED: Final = "queries.npy"
 KEYS: Final = "keys.npy"
 PAIR: Final = np.dtype([("query", "<i4"), ("doc", "<i4"), ("score", "<f8")])
-FLOOR: Final = np.dtype([("score", "<f8"), ("doc", "<i4")])
+QUERY: Final = np.dtype([("key", "u1", 16), ("score", "<f8"), ("doc", "<i4")])
 KEY_BYTES: Final = 16
 
 Keys = NDArray[np.uint8]
@@ -49,10 +49,10 @@ def write_cell(lists: Lists, depth_Q: Rows, keys_Q: Keys, folder: Path) -> tuple
     pairs = np.empty(len(lists.hits), dtype=PAIR)
     pairs["query"], pairs["doc"], pairs["score"] = lists.hits.query, lists.hits.doc, lists.hits.score
     wanted = ranks(lists.hits.query) <= depth_Q[lists.hits.query]
-    floors = np.empty(len(depth_Q), dtype=FLOOR)
-    floors["score"], floors["doc"] = lists.floor_Q, lists.floor_doc_Q
+    asked = np.empty(len(depth_Q), dtype=QUERY)
+    asked["key"], asked["score"], asked["doc"] = keys_Q, lists.floor_Q, lists.floor_doc_Q
     candidates = pairs[wanted]
-    for name, array in {CANDIDATES: candidates, RESERVE: pairs[~wanted], FLOORS: floors, KEYS: keys_Q}.items():
+    for name, array in {CANDIDATES: candidates, RESERVE: pairs[~wanted], ASKED: asked}.items():
         np.save(folder / name, array, allow_pickle=False)
     return hashlib.sha256(candidates.tobytes()).hexdigest(), len(candidates)
 
@@ -68,13 +68,12 @@ def read_candidates(store: Store, cell: str) -> Hits:
 def read_lists(store: Store, cell: str) -> tuple[Lists, Keys]:
     """Read the lists of the `cell` of this fingerprint whole, and the keys of its queries."""
     folder = store.open(CellRef.kind, cell)
-    candidates, reserve, floors, keys_Q = (
-        np.load(folder / name, allow_pickle=False) for name in (CANDIDATES, RESERVE, FLOORS, KEYS)
-    )
+    candidates, reserve, asked = (np.load(folder / name, allow_pickle=False) for name in (CANDIDATES, RESERVE, ASKED))
     joined = join_hits([_hits(candidates), _hits(reserve)])
     order = np.argsort(joined.query, kind="stable")
     hits = Hits(joined.query[order], joined.doc[order], joined.score[order])
-    return Lists(hits, floors["score"].astype(np.float64), floors["doc"].astype(np.int64)), keys_Q
+    lists = Lists(hits, asked["score"].astype(np.float64), asked["doc"].astype(np.int64))
+    return lists, np.ascontiguousarray(asked["key"])
 
 
 def query_keys(queries: Queries) -> Keys:

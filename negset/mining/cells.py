@@ -5,7 +5,7 @@ fingerprint covers these queries, these documents and the miner alone, so that a
 touches no other cell, and an interrupted run goes on with the cells that are missing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -65,15 +65,15 @@ def query_blocks(inputs: MiningInputs, miner: str) -> list[Queries]:
     ]
 
 
-def plan_cells(inputs: MiningInputs, miner: str) -> list[Cell]:
-    """List the cells of `miner`, partition by partition; no vector is needed for it."""
-    blocks = [_block_digest(block) for block in query_blocks(inputs, miner)]
+def plan_cells(inputs: MiningInputs, miner: str, blocks: Sequence[Queries] | None = None) -> list[Cell]:
+    """List the cells of `miner` for its `blocks`, partition by partition; no vector is needed for it."""
+    digests = [_block_digest(block) for block in blocks or query_blocks(inputs, miner)]
     module = find_miner(miner)
     who = _identity(module, miner, inputs)
     return [
         Cell(number, partition, fingerprint("cell", who, digest, content))
         for partition, content in sorted(inputs.snapshot.partition_contents.items())
-        for number, digest in enumerate(blocks)
+        for number, digest in enumerate(digests)
     ]
 
 
@@ -110,7 +110,8 @@ def mine_cells(inputs: MiningInputs, miner: str, store: Store, progress: Progres
     counts cells of which whole ones are done at the start. The facts of the artifact list the cells by block and
     partition, how many were mined now and how many pairs that scored.
     """
-    blocks, cells = query_blocks(inputs, miner), plan_cells(inputs, miner)
+    blocks = query_blocks(inputs, miner)
+    cells = plan_cells(inputs, miner, blocks)
     wanted = missing_cells(cells, store)
     done, scored = len(cells) - len(wanted), 0
     step = f"mine {miner}"
