@@ -5,6 +5,7 @@ searched in the whole partition, which is opened only if there is one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -48,25 +49,32 @@ def fill_partition(
 ) -> Iterator[int]:
     """Fill the `cells` of the partition `name`, where `ids` are those of all documents; yield the pairs each scored."""
     first = first_moment(inputs.snapshot.partition_facts[name], inputs.config.time)
-    partition: Partition | None = None
-    for cell in cells:
-        queries = blocks[cell.block]
-        if first > queries.until.max():
-            # None of these queries may know any of these documents: no document is read for an empty cell.
-            nothing = fresh_lists(no_hits(), queries.depths)
-            yield _commit(cell, queries, query_keys(queries), nothing, 0, store)
-            continue
-        partition = partition or _open_partition(inputs, opened, open_documents(inputs, name, ids), name, planes, store)
-        keys_Q = query_keys(queries)
-        lists, scored = _fill_lists(partition, queries, keys_Q, store)
-        yield _commit(cell, queries, keys_Q, lists, scored, store)
+    opening = cache(lambda: _open_partition(inputs, opened, open_documents(inputs, name, ids), name, planes, store))
+    writing: Future[int] | None = None
+    # A cell is written, digested and flushed while the next one is searched.
+    with ThreadPoolExecutor(1) as writer:
+        for cell in cells:
+            queries = blocks[cell.block]
+            keys_Q = query_keys(queries)
+            if first > queries.until.max():
+                # None of these queries may know any of these documents: no document is read for an empty cell.
+                lists, scored = fresh_lists(no_hits(), queries.depths), 0
+            else:
+                lists, scored = _fill_lists(opening(), queries, keys_Q, store)
+            if writing is not None:
+                yield writing.result()
+            writing = writer.submit(_commit, cell, queries, keys_Q, lists, scored, store)
+        if writing is not None:
+            yield writing.result()
 
 
 def open_documents(inputs: MiningInputs, partition: str, ids: pl.Series | None = None) -> Documents:
     """Read the documents of one partition; `ids`, read if not given, are those of all documents, sorted."""
     documents = inputs.snapshot.documents(partition)
     ids = doc_ids(inputs.snapshot) if ids is None else ids
-    rows = np.asarray(ids.search_sorted(documents.get_column("doc_id")), dtype=np.int64)
+    whole = documents.height == len(ids)
+    found = np.arange(len(ids)) if whole else ids.search_sorted(documents.get_column("doc_id"))
+    rows = np.asarray(found, dtype=np.int64)
     created = moments_of_creation(documents.get_column("created_at"), inputs.config.time)
     return Documents(documents.get_column("doc_id"), document_texts(documents), rows, created)
 
