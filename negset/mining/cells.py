@@ -177,7 +177,8 @@ def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], blocks: list[Que
     """Fill each of the `wanted` cells, partition by partition; yield how many pairs each scored."""
     if not wanted:
         return
-    opened, ids = find_miner(miner).open_miner(inputs), doc_ids(inputs.snapshot)
+    opened = find_miner(miner).open_miner(inputs)
+    ids = doc_ids(inputs.snapshot) if len(inputs.snapshot.partition_contents) > 1 else None
     planes = earlier_planes(store, inputs.dataset, miner, miner_identity(inputs, miner)) if opened.exact else []
     for partition in dict.fromkeys(cell.partition for cell in wanted):
         cells = [cell for cell in wanted if cell.partition == partition]

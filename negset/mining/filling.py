@@ -44,7 +44,7 @@ def fill_partition(
     cells: Sequence[Cell],
     blocks: Sequence[Queries],
     planes: Sequence[Plane],
-    ids: pl.Series,
+    ids: pl.Series | None,
     store: Store,
 ) -> Iterator[int]:
     """Fill the `cells` of the partition `name`, where `ids` are those of all documents; yield the pairs each scored."""
@@ -71,12 +71,13 @@ def fill_partition(
 def open_documents(inputs: MiningInputs, partition: str, ids: pl.Series | None = None) -> Documents:
     """Read the documents of one partition; `ids`, read if not given, are those of all documents, sorted."""
     documents = inputs.snapshot.documents(partition)
-    ids = doc_ids(inputs.snapshot) if ids is None else ids
-    whole = documents.height == len(ids)
-    found = np.arange(len(ids)) if whole else ids.search_sorted(documents.get_column("doc_id"))
-    rows = np.asarray(found, dtype=np.int64)
+    own = documents.get_column("doc_id")
+    rows = np.arange(len(own))
+    if len(inputs.snapshot.partition_contents) > 1:
+        ids = doc_ids(inputs.snapshot) if ids is None else ids
+        rows = np.asarray(ids.search_sorted(own), dtype=np.int64)
     created = moments_of_creation(documents.get_column("created_at"), inputs.config.time)
-    return Documents(documents.get_column("doc_id"), document_texts(documents), rows, created)
+    return Documents(own, document_texts(documents), rows, created)
 
 
 def _open_partition(
