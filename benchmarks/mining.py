@@ -331,10 +331,7 @@ def blocks_of_64(queries_QD: Matrix, documents_ND: Matrix, _: Path) -> Work:
 
 def digest(*arrays: np.ndarray) -> str:
     """Hash arrays."""
-    whole = hashlib.sha256()
-    for array in arrays:
-        whole.update(np.ascontiguousarray(array).tobytes())
-    return whole.hexdigest()[:16]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
 
 
 CONTENDERS: dict[str, Callable[[Matrix, Matrix, Path], Work]] = {
@@ -370,11 +367,7 @@ def summary(
 
     operations = 2.0 * options.queries * options.documents * options.dimensions
     return {
-        "queries": options.queries,
-        "documents": options.documents,
-        "dimensions": options.dimensions,
-        "threads": options.threads,
-        "rounds": options.rounds,
+        **{name: getattr(options, name) for name in ("queries", "documents", "dimensions", "threads", "rounds")},
         "seconds": {name: round(statistics.median(values), 2) for name, values in seconds.items()},
         "gflops": {
             name: round(operations / statistics.median(seconds[name]) / 1e9) for name in SEARCHES if name in rows

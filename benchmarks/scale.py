@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -157,19 +156,7 @@ def _places(store: Store, role: Role, shards: list[str], digests: list[Digests],
     row_N = np.concatenate([np.arange(len(part)) for part in digests])
     order_N = np.argsort(whole_N)
     places_N2 = np.stack([number_N, row_N], axis=1)[order_N].astype(np.uint32)
-    return commit_places(store, Width(dimensions), role, f"scale-{role}", Places(shards, whole_N[order_N], places_N2))
-
-
-@dataclass(frozen=True)
-class Width:
-    """What the places of vectors record of an encoder."""
-
-    dimensions: int
-    fingerprint: str = ENCODER
-
-    def encode(self, texts: list[str], ids: list[str], role: Role) -> Matrix:
-        """Refuse: the vectors are there."""
-        raise NotImplementedError
+    return commit_places(store, ENCODER, dimensions, role, f"scale-{role}", Places(shards, whole_N[order_N], places_N2))
 
 
 def limit_memory(limit: int) -> str:

@@ -147,7 +147,7 @@ def embed_texts(
         done += len(part)
         progress(step, done, len(wanted_N))
     places = locate_texts(store, sorted(set(shards)), wanted_N)
-    return commit_places(store, encoder, role, fingerprint, places)
+    return commit_places(store, encoder.fingerprint, encoder.dimensions, role, fingerprint, places)
 
 
 def find_vectors(store: Store, fingerprint: str) -> VectorsRef | None:
@@ -216,16 +216,18 @@ def look_up(sorted_N: NDArray[np.bytes_], wanted_M: NDArray[np.bytes_]) -> tuple
     return rows_M.astype(np.int64), sorted_N[rows_M] == wanted_M
 
 
-def commit_places(store: Store, encoder: Encoder, role: Role, fingerprint: str, places: Places) -> VectorsRef:
+def commit_places(
+    store: Store, encoder: str, dimensions: int, role: Role, fingerprint: str, places: Places
+) -> VectorsRef:
     """Commit where the texts of `places` lie; an artifact that points to shards that are gone is replaced."""
     facts: dict[str, object] = {
-        "encoder": encoder.fingerprint,
+        "encoder": encoder,
         "role": role,
-        "dimensions": encoder.dimensions,
+        "dimensions": dimensions,
         "shards": places.shards,
     }
     digest = hashlib.sha256(places.digests.tobytes()).hexdigest()
-    content = fingerprint_of("vectors", encoder.fingerprint, role, digest)
+    content = fingerprint_of("vectors", encoder, role, digest)
     with store.staging() as staged:
         np.save(staged / DIGESTS, places.digests.view(np.uint8).reshape(-1, 32), allow_pickle=False)
         np.save(staged / PLACES, places.places, allow_pickle=False)

@@ -69,8 +69,11 @@ def memory_bytes(memory: str) -> int:
     """Read an amount such as `4GB`; empty gives half of what this machine, container or process may use."""
     if not memory:
         return int(_machine_memory() * SHARE_OF_MACHINE)
-    amount, unit = re.fullmatch(r"([0-9.]+)(KB|MB|GB|TB)", memory).groups()  # type: ignore[union-attr]
-    return int(float(amount) * _UNITS[unit])
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|TB)", memory)
+    if found is None:
+        message = f"{memory!r} is no amount of memory: write a number and KB, MB, GB or TB, such as 4GB"
+        raise ConfigError(message)
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def measure_load(snapshot: Snapshot, depth_Q: Rows, dimensions: int) -> Load:

@@ -18,6 +18,8 @@ def load(documents=200_000, dimensions=384, queries=20_000, length=117):
 def test_amounts_are_read():
     assert [memory_bytes(text) for text in ("512MB", "1.5GB", "2TB")] == [512_000_000, 1_500_000_000, 2 * 10**12]
     assert memory_bytes("") > 0
+    with pytest.raises(ConfigError, match="'4 gigs' is no amount of memory"):
+        memory_bytes("4 gigs")
 
 
 def test_the_peak_keeps_to_the_budget_whatever_it_is():
