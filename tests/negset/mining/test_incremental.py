@@ -137,8 +137,7 @@ def test_a_query_whose_list_was_emptied_is_searched_again(world, store):
         hits, ids = read_candidates(store, listed_cells(store, ref)[0].fingerprint), sorted(world.documents)
         for doc in hits.doc[hits.query == 3].tolist():
             world.documents.pop(ids[doc], None)
-    assert scored > 0
-    assert scored % len(world.documents) != 0 or scored >= 800
+    assert scored > 0  # nothing came: only searching again scores a pair
 
 
 def test_more_documents_than_half_are_mined_from_nothing(world, store):
