@@ -37,8 +37,8 @@ from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
 from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
 
-SELECT_VERSION: Final = 1
-VALIDATE_VERSION: Final = 1
+SELECT_VERSION: Final = 2
+VALIDATE_VERSION: Final = 2
 PUBLISH_VERSION: Final = 1
 """Raised when the room gives other rows, checks or papers for the same input."""
 
@@ -157,7 +157,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     with store.staging() as staged:
         chosen = staged if keep else staged / UNPUBLISHED
         negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
         return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
 
 

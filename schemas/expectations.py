@@ -17,6 +17,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "queries": ("query_id",),
     "documents": ("doc_id",),
     "positives": ("query_id", "doc_id"),
+    "false_negatives": ("query_id", "doc_id"),
     "negatives": ("query_id", "doc_id", "rank"),
     "fates": ("query_id",),
     "candidates": ("query_id",),
@@ -112,6 +113,7 @@ def _null(*columns: str) -> str:
 ROW_COUNTS: Final = tuple(
     Expectation(name=f"{table}_present", description=f"The {table} table has rows", table=table, kind="row_count")
     for table in KEYS
+    if table != "false_negatives"
 )
 
 QUERIES: Final = (
@@ -142,8 +144,23 @@ POSITIVES: Final = (
     ),
     _never("positives", "positives_query_resolves", "A positive's query is published", "query_known = 0"),
     _never("positives", "positives_document_resolves", "A positive's document is published", "doc_known = 0"),
-    _never("positives", "positives_judged", "The qrels say that a positive is one", "judged = 0"),
+    _never(
+        "positives",
+        "positives_judged",
+        "The qrels say that a labelled positive is one",
+        "source = 'labelled' AND judged = 0",
+    ),
     _never("positives", "positives_finite", "A positive's score is a finite number or unknown", "finite = 0"),
+)
+FALSE_NEGATIVES: Final = (
+    _never("false_negatives", "false_negatives_key_unique", "Each pair to mask is there once", "copies > 1"),
+    _never(
+        "false_negatives", "false_negatives_query_resolves", "A pair to mask is of a published query", "query_known = 0"
+    ),
+    _never("false_negatives", "false_negatives_document_resolves", "A document to mask is published", "doc_known = 0"),
+    _never(
+        "false_negatives", "false_negatives_no_negative", "No pair to mask is a negative of the set", "negative = 1"
+    ),
 )
 NEGATIVES: Final = (
     _never("negatives", "negatives_key_unique", "A query has one negative at each rank", "rank_copies > 1"),
@@ -265,7 +282,7 @@ def set_expectations(
     A negative without the scores that a limit compares breaks it, as it does in the rules. With `time`, so does one
     that its query could not know.
     """
-    fixed = (*ROW_COUNTS, *QUERIES, *DOCUMENTS, *POSITIVES, *NEGATIVES, *FATES, *CANDIDATES, *NTUPLES)
+    fixed = (*ROW_COUNTS, *QUERIES, *DOCUMENTS, *POSITIVES, *FALSE_NEGATIVES, *NEGATIVES, *FATES, *CANDIDATES, *NTUPLES)
     limited = tuple(
         _never(
             "negatives",

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "1.1.0"
+SCHEMA_VERSION: Final = "1.2.0"
 """Semantic version of the tables. A removed or retyped column raises the first number."""
 
 _IDS: Final = pa.string()
@@ -80,6 +80,7 @@ SCORED_CANDIDATES: Final = pa.schema(
         pa.field("rejected_by", _WORD),
         pa.field("rejected_value", pa.float32()),
         pa.field("rejected_threshold", pa.float32()),
+        _required("relabelled", pa.bool_(), {"note": "rejected as a negative and published as a positive"}),
         pa.field("position", pa.int32(), metadata={"note": "place among the chosen, from 1; null if not chosen"}),
     ]
 )
@@ -100,6 +101,17 @@ SET_POSITIVES: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("relevance", pa.int32()),
         pa.field("score", pa.float32()),
+        _required("source", _WORD, {"note": "labelled by the source, or relabelled by a rule"}),
+        _required("split", pa.string()),
+    ]
+)
+SET_FALSE_NEGATIVES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("reason", _WORD, {"note": "the rule that suspects the document to be relevant"}),
+        pa.field("value", pa.float32()),
+        pa.field("threshold", pa.float32()),
         _required("split", pa.string()),
     ]
 )
@@ -146,6 +158,7 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "queries": SET_QUERIES,
     "documents": SET_DOCUMENTS,
     "positives": SET_POSITIVES,
+    "false_negatives": SET_FALSE_NEGATIVES,
     "negatives": SET_NEGATIVES,
     "fates": FATES,
     "shard_texts": SHARD_TEXTS,
@@ -163,6 +176,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "queries": ("query_id",),
     "documents": ("doc_id",),
     "positives": ("query_id", "doc_id"),
+    "false_negatives": ("query_id", "doc_id"),
     "negatives": ("query_id", "rank"),
     "fates": ("query_id",),
     "ntuples": (),

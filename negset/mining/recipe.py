@@ -65,6 +65,11 @@ class BoundRecipe:
         params = self.rules[-1].params
         return params.k if isinstance(params, SamplerParams) else 0
 
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """Names of the rules that reject what may be relevant."""
+        return tuple(step.rule.name for step in self.rules if step.rule.suspects)
+
     def reads(self, column: str) -> bool:
         """Tell whether a rule reads `column`."""
         return any(column in bound.rule.columns(bound.params) for bound in self.rules)

@@ -1,9 +1,9 @@
 """Apply a bound recipe to candidates, a block of queries at a time, and account for every query.
 
 Rules see the candidate frame of mining with these columns added: `rejected_by`, `rejected_value`,
-`rejected_threshold`, `position`, `sample_prob`, `hardness` (the place among all candidates of the query: score
-descending, nulls last, then document), the ids' hashes `query_key` and `doc_key`, and, where a rule reads them,
-`near_group` and `near_positive`. Rows are in the order of query and document, which no rule changes.
+`rejected_threshold`, `relabelled`, `weight`, `position`, `sample_prob`, `hardness` (the place among all candidates
+of the query: score descending, nulls last, then document), the ids' hashes `query_key` and `doc_key`, and, where a
+rule reads them, `near_group` and `near_positive`. Rows are in the order of query and document, which no rule changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,12 +31,14 @@ _NO_CANDIDATES: Final[dict[str, type[pl.DataType]]] = {
     **{"query": pl.UInt32, "doc": pl.UInt32, "query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32},
     **{"score": pl.Float64, "positive_score": pl.Float64, "is_positive": pl.Boolean, "judged": pl.Boolean},
 }
-_BLANK: Final[dict[str, type[pl.DataType]]] = {
-    "rejected_by": pl.String,
-    "rejected_value": pl.Float64,
-    "rejected_threshold": pl.Float64,
-    "position": pl.Int32,
-    "sample_prob": pl.Float64,
+BLANK: Final[dict[str, pl.Expr]] = {
+    "rejected_by": pl.lit(None, dtype=pl.String),
+    "rejected_value": pl.lit(None, dtype=pl.Float64),
+    "rejected_threshold": pl.lit(None, dtype=pl.Float64),
+    "relabelled": pl.lit(value=False),
+    "weight": pl.lit(1.0),
+    "position": pl.lit(None, dtype=pl.Int32),
+    "sample_prob": pl.lit(None, dtype=pl.Float64),
 }
 """Columns that the rules fill."""
 
@@ -87,9 +89,11 @@ def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, q
 
 def _nothing(queries: pl.DataFrame, recipe: BoundRecipe, miner: pl.Enum) -> Selection:
     """Give the fates of `queries` that have no candidates, beside empty tables."""
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {"miner": miner, **_NO_CANDIDATES, **_BLANK}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"miner": miner, **_NO_CANDIDATES}
     empty = pl.DataFrame(schema={**schema, f"rank_{recipe.by}": pl.Int32})
-    empty = empty.with_columns(pl.col("rejected_by").cast(_reasons(recipe)), scores=_scores(empty))
+    empty = empty.with_columns(**BLANK).with_columns(
+        pl.col("rejected_by").cast(_reasons(recipe)), scores=_scores(empty)
+    )
     negatives = _negatives(empty.with_columns(split=pl.lit("")))
     return Selection(_to_candidates(empty), negatives, _to_fates(empty, queries, recipe))
 
@@ -122,8 +126,7 @@ def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame)
         group = inputs.near_group[doc]
         known = near_known_positive(inputs, query, group)
         added += [pl.Series("near_group", group, dtype=pl.UInt32), pl.Series("near_positive", known, dtype=pl.Boolean)]
-    blank = {name: pl.lit(None, dtype=kind) for name, kind in _BLANK.items()}
-    return kept.with_columns(*added, **blank, hardness=_hardness())
+    return kept.with_columns(*added, **BLANK, hardness=_hardness())
 
 
 def _in_order(block: pl.DataFrame) -> pl.DataFrame:
@@ -190,7 +193,6 @@ def _negatives(chosen: pl.DataFrame) -> pl.DataFrame:
         chosen.with_columns(
             rank=pl.col("position"),
             miner_rank=pl.coalesce(*own_rank),
-            weight=pl.lit(1.0),
             source=source.otherwise(pl.lit("mined")).cast(SOURCE),
             positive_id=pl.lit(None, dtype=pl.String),
         )

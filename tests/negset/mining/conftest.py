@@ -30,6 +30,8 @@ ATTACHED = {
     "rejected_by": pl.String,
     "rejected_value": pl.Float64,
     "rejected_threshold": pl.Float64,
+    "relabelled": pl.Boolean,
+    "weight": pl.Float64,
     "position": pl.Int32,
     "sample_prob": pl.Float64,
 }
@@ -40,6 +42,8 @@ USUAL = {
     "is_own_text": False,
     "judged": False,
     "near_positive": False,
+    "relabelled": False,
+    "weight": 1.0,
 }
 
 

@@ -11,13 +11,30 @@ from pydantic import Field
 
 from negset.errors import ConfigError, UnknownRuleError
 from negset.mining import rules as registry
-from negset.mining.rules import Params, SamplerParams, ScoreParams, find_rule, place, reject, rule, rules
+from negset.mining.rules import (
+    Params,
+    SamplerParams,
+    ScoreParams,
+    find_rule,
+    place,
+    reject,
+    relabel,
+    rule,
+    rules,
+    weigh,
+)
 
 ALL = list(rules().values())
 FILTERS = [found for found in ALL if found.kind == "filter"]
 SAMPLERS = [found for found in ALL if found.kind == "sampler"]
+SETTLED = [found for found in ALL if found.kind != "weigher"]
 VERDICT = ["rejected_by", "rejected_value", "rejected_threshold"]
-DRAW = ["position", "sample_prob"]
+OWN = {
+    "filter": VERDICT,
+    "labeller": [*VERDICT, "relabelled"],
+    "weigher": ["weight"],
+    "sampler": ["position", "sample_prob"],
+}
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -61,14 +78,15 @@ def test_a_rule_says_what_it_does_and_its_defaults_construct(found):
 @given(seed=SEEDS)
 def test_a_rule_keeps_rows_order_and_columns_and_fills_only_its_own(some_candidates, found, seed):
     frame = some_candidates(seed)
-    own = VERDICT if found.kind == "filter" else DRAW
+    own = OWN.get(found.kind, [])
+    added = [f"score_{found.name}", f"positive_score_{found.name}"] if found.kind == "scorer" else []
     for params in settings_of(found):
         judged = apply(found, frame, params)
-        assert judged.schema == frame.schema
-        assert_frame_equal(judged.drop(own), frame.drop(own))
+        assert {*judged.columns} - {*frame.columns} <= {*added}
+        assert_frame_equal(judged.drop(own).drop(added, strict=False), frame.drop(own))
 
 
-@pytest.mark.parametrize("found", ALL, ids=named)
+@pytest.mark.parametrize("found", SETTLED, ids=named)
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS)
 def test_applying_a_rule_twice_is_applying_it_once(some_candidates, found, seed):
@@ -174,3 +192,17 @@ def test_params_refuse_what_they_do_not_know():
 
     with pytest.raises(ValueError, match="shar\n"):
         Options(shar=1)
+
+
+def test_relabelling_rejects_and_calls_positive_what_nobody_judged(candidates):
+    frame = candidates([0.9, 0.9, 0.9, 0.1, None], judged=[False, True, False, False, False])
+    frame = frame.with_columns(rejected_by=pl.Series([None, None, "earlier", None, None], dtype=pl.String))
+    judged = relabel(frame.lazy(), pl.col("score") > 0.5, "sure", value=pl.col("score")).collect()
+    assert judged["relabelled"].to_list() == [True, False, False, False, False]
+    assert judged["rejected_by"].to_list() == ["sure", None, "earlier", None, None]
+
+
+def test_weights_multiply_and_a_null_factor_changes_nothing(candidates):
+    frame = candidates([0.5, None, 0.2])
+    weighed = weigh(weigh(frame.lazy(), pl.col("score")), pl.lit(2.0)).collect()
+    assert weighed["weight"].to_list() == [1.0, 2.0, 0.4]
