@@ -5,19 +5,22 @@ cutting them gives that build's lists; scores of pairs do not depend on labels a
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from negset.lots import id_keys
-from negset.mining.ledger import Ledger, block_frame, open_ledger
+from negset.lots import id_keys, mix
+from negset.mining.ledger import Ledger, candidate_blocks, computed_scores, open_ledger
 from negset.mining.miner import MiningInputs
 from negset.mining.positives import doc_ids, doc_texts, known_positives, labelled_positives, query_texts
 from negset.mining.selection_inputs import query_leaks
+from negset.mining.teacher import Pairs, find_teacher, pack
+from negset.mining.teaching import Scores, with_scores
 from negset.store import Store
 from schemas.refs import CellsRef
+from schemas.teach import TeachConfig
 
 Blocks = Callable[[], Iterator[pl.DataFrame]]
 
@@ -41,11 +44,33 @@ class Evidence:
     """query, doc, unit of every pair that follows from a label."""
     depths: Mapping[str, int]
     """Documents that each miner lists for a query, beside one for each of its labels."""
+    looked: Mapping[str, int]
+    """First ranks of each miner that each teacher scores; 0 for all. Labelled pairs it scores at any rank."""
     by: str
     doc_ids: pl.Series
     query_keys: NDArray[np.uint64]
     doc_keys: NDArray[np.uint64]
     near_group: NDArray[np.uint32] | None
+
+
+def sample_queries(evidence: Evidence, most: int, seed: int) -> Evidence:
+    """Give the evidence with `most` of the queries that get negatives, drawn by `seed`; all where there are no more.
+
+    Queries of one text come or go together.
+    """
+    asked = evidence.queries.filter("asked")
+    if not most or asked.height <= most:
+        return evidence
+    lots = mix(evidence.query_keys[asked["query"].to_numpy()] ^ id_keys([f"{seed}:sample"]))
+    first = asked.with_columns(lot=pl.Series(lots)).with_columns(lot=pl.col("lot").min().over("cluster"))
+    taken = first.sort("lot", "query").head(most)["query"].sort().implode()
+
+    def blocks() -> Iterator[pl.DataFrame]:
+        for block in evidence.blocks():
+            yield block.filter(pl.col("query").is_in(taken))
+
+    queries = evidence.queries.with_columns(asked=pl.col("asked") & pl.col("query").is_in(taken))
+    return replace(evidence, blocks=blocks, queries=queries)
 
 
 def open_evidence(
@@ -54,27 +79,32 @@ def open_evidence(
     store: Store,
     by: str = "",
     near_group: NDArray[np.uint32] | None = None,
+    scores: Mapping[str, Scores] | None = None,
+    teach: TeachConfig | None = None,
     *,
     drop_leaks: bool = True,
 ) -> Evidence:
     """Gather what an audit of the build of `inputs` reads; nothing is mined.
 
-    `by` is the miner whose scores recipes compare, `near_group` the near-duplicate group of each document.
+    `by` is the miner whose scores recipes compare, `near_group` the near-duplicate group of each document, `scores`
+    what teachers gave, under the options `teach`.
     """
+    given, options = scores or {}, teach or TeachConfig()
     with store.staging() as folder:
         ledger = open_ledger(inputs, cells, store, folder, by)
-        labels = _scored_labels(ledger, labelled_positives(inputs.snapshot))
+        labels = _scored_labels(ledger, labelled_positives(inputs.snapshot), given)
     ids = doc_ids(inputs.snapshot)
     known = _with_units(known_positives(inputs.snapshot), inputs)
     queries = _queries(inputs, drop_leaks=drop_leaks)
     return Evidence(
-        blocks=lambda: _blocks(inputs, cells, store, by),
+        blocks=lambda: _blocks(inputs, cells, store, by, given),
         queries=queries,
         labels=labels.join(known, on=["query", "doc"], maintain_order="left"),
         known=known,
         depths={
             miner: inputs.config.random.depth if miner == "random" else inputs.config.depth for miner in ledger.miners
         },
+        looked={teacher: find_teacher(teacher).depth(options) for teacher in given},
         by=ledger.by,
         doc_ids=ids,
         query_keys=id_keys(queries["query_id"]),
@@ -83,32 +113,24 @@ def open_evidence(
     )
 
 
-def _blocks(inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str) -> Iterator[pl.DataFrame]:
-    with store.staging() as folder:
-        ledger = open_ledger(inputs, cells, store, folder, by)
-        for number in range(len(ledger.blocks[ledger.miners[0]])):
-            yield block_frame(ledger, number, store)
+def _blocks(
+    inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str, scores: Mapping[str, Scores]
+) -> Iterator[pl.DataFrame]:
+    labelled = labelled_positives(inputs.snapshot)
+    shape = (inputs.snapshot.queries().height, len(doc_ids(inputs.snapshot)))
+    yield from with_scores(candidate_blocks(inputs, cells, store, by), scores, labelled, shape)
 
 
-def _scored_labels(ledger: Ledger, labels: pl.DataFrame) -> pl.DataFrame:
-    """Give each of the `labels` of mined queries its score by every miner."""
-    pairs = labels.select("query", "doc")
-    parts = []
-    for block in ledger.blocks[ledger.miners[0]]:
-        mine = pairs.filter(pl.col("query").is_in(pl.Series(block.rows, dtype=pl.UInt32).implode()))
-        query, doc = (mine[name].to_numpy().astype(np.int64) for name in ("query", "doc"))
-        row_U = np.unique(doc)
-        places = np.searchsorted(block.rows, query), np.searchsorted(row_U, doc)
-        scores = {}
-        for miner in ledger.miners:
-            score_pairs = ledger.opened[miner].score_pairs
-            found = np.full(len(query), np.nan)
-            if score_pairs is not None and len(query):
-                found = score_pairs(block, ledger.documents.take(row_U), *places)
-            scores[f"score_{miner}"] = pl.Series(found, dtype=pl.Float64, nan_to_null=True)
-        parts.append(mine.with_columns(**scores))
-    empty = pairs.clear().with_columns(**{f"score_{miner}": pl.lit(None, dtype=pl.Float64) for miner in ledger.miners})
-    return pl.concat([empty, *parts])
+def _scored_labels(ledger: Ledger, labels: pl.DataFrame, scores: Mapping[str, Scores]) -> pl.DataFrame:
+    """Give each of the `labels` of mined queries its score by every miner and teacher."""
+    mined = np.concatenate([block.rows for block in ledger.blocks[ledger.miners[0]]])
+    mine = labels.select("query", "doc").filter(pl.col("query").is_in(pl.Series(mined, dtype=pl.UInt32).implode()))
+    packed = pack(Pairs(mine["query"].to_numpy(), mine["doc"].to_numpy()), len(ledger.documents))
+    found = {miner: computed_scores(ledger, miner, packed) for miner in ledger.miners}
+    found |= {teacher: given.of(packed) for teacher, given in scores.items()}
+    return mine.with_columns(
+        **{f"score_{name}": pl.Series(values, dtype=pl.Float64, nan_to_null=True) for name, values in found.items()}
+    )
 
 
 def _with_units(known: pl.DataFrame, inputs: MiningInputs) -> pl.DataFrame:

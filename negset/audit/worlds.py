@@ -113,6 +113,15 @@ def _cut(frame: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
     }
     first = pl.coalesce(*(pl.when(pl.col(f"rank_{miner}").is_not_null()).then(pl.lit(miner)) for miner in miners))
     cut = frame.with_columns(**ranks).filter(pl.any_horizontal(pl.col(list(ranks)).is_not_null()))
+    # A teacher scores labels at any rank; it would not have looked at one that it did not know.
+    seen = {
+        f"score_{teacher}": pl.when(pl.col("is_positive") | pl.any_horizontal(pl.col(list(ranks)) <= depth)).then(
+            f"score_{teacher}"
+        )
+        for teacher, depth in evidence.looked.items()
+        if depth
+    }
+    cut = cut.with_columns(**seen)
     return cut.with_columns(rank=pl.col(f"rank_{evidence.by}"), miner=first.cast(frame.schema["miner"]))
 
 
