@@ -143,6 +143,7 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         {miner: cells.content for miner, cells in refs.cells.items()},
         list(config.mine.miners),
         list(config.mine.splits),
+        config.mine.unlabelled,
         refs.duplicates.content if refs.duplicates else "",
         {teacher: scores.content for teacher, scores in refs.scores.items()},
         recipe.recipe_fingerprint(bind(config)),
@@ -157,7 +158,12 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
     blocks = scored_blocks(inputs, refs, store, bound, progress)
     known = selection_inputs.open_selection_inputs(
-        inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
+        inputs.snapshot,
+        bound,
+        groups,
+        splits=config.mine.splits,
+        drop_leaks=config.gates.query_leaks == "drop",
+        unlabelled=config.mine.unlabelled,
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     with store.staging() as staged:
