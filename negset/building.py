@@ -37,7 +37,7 @@ from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
 from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
 
-SELECT_VERSION: Final = 1
+SELECT_VERSION: Final = 2
 VALIDATE_VERSION: Final = 1
 PUBLISH_VERSION: Final = 1
 """Raised when the room gives other rows, checks or papers for the same input."""
