@@ -1,6 +1,6 @@
 """Write and read the registered tables: the one place where Parquet is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,9 +13,22 @@ from schemas.frames import KEYS, REGISTERED, SCHEMA_VERSION
 ROW_GROUP = 131_072
 """Rows in a row group: about 128k, as readers like it; fixed, so that threads cannot move the borders."""
 
+Told = Callable[[Path, str, pl.DataFrame], None]
+"""Is told of a file that was written: its place, its table and its rows, as reading it would give them."""
+
+
+def told_nobody(_path: Path, _table: str, _rows: pl.DataFrame) -> None:
+    """Leave it at writing."""
+
 
 def write_table(
-    frame: pl.DataFrame, table: str, path: Path, *, schema: pa.Schema | None = None, presorted: bool = False
+    frame: pl.DataFrame,
+    table: str,
+    path: Path,
+    *,
+    schema: pa.Schema | None = None,
+    presorted: bool = False,
+    told: Told = told_nobody,
 ) -> int:
     """Write `frame` as the registered `table` to `path`, sorted by its key; give the number of rows.
 
@@ -29,6 +42,8 @@ def write_table(
     arrow = to_arrow(frame, table, target, presorted=presorted)
     with open_table(table, path, target) as file:
         file.write_table(arrow.cast(file.schema), row_group_size=ROW_GROUP)
+    if told is not told_nobody:
+        told(path, table, pl.DataFrame(arrow))
     return int(arrow.num_rows)
 
 
@@ -65,13 +80,15 @@ def _repeating(field: pa.Field) -> list[str]:
     return [] if unlike or field.name == "doc_id" or _holds_text(field.name) else [field.name]
 
 
-def write_group(file: pq.ParquetWriter, frame: pl.DataFrame, table: str) -> None:
-    """Add `frame`, sorted by the key of the registered `table`, to the open `file` as its next row group.
+def write_group(file: pq.ParquetWriter, frame: pl.DataFrame, table: str) -> pa.Table:
+    """Add `frame`, sorted by the key of the registered `table`, to the open `file` as its next row group; give it.
 
     A file is the same as if it were written at once where every group but the last has `ROW_GROUP` rows, and
     words are coded alike in all of them (an Enum of all words).
     """
-    file.write_table(to_arrow(frame, table, REGISTERED[table], presorted=True).cast(file.schema))
+    arrow = to_arrow(frame, table, REGISTERED[table], presorted=True)
+    file.write_table(arrow.cast(file.schema))
+    return arrow
 
 
 def to_arrow(frame: pl.DataFrame, table: str, schema: pa.Schema, *, presorted: bool = False) -> pa.Table:
