@@ -29,7 +29,7 @@ from negset.mining.teacher import find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
-from negset.publishing.manifest import config_identity, recipe_identity, score_limits
+from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
 from negset.text import document_texts
@@ -166,11 +166,18 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         unlabelled=config.mine.unlabelled,
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
+    digests: dict[str, str] = {}
     with store.staging() as staged:
+
+        def note(path: Path, table: str, rows: pl.DataFrame) -> None:
+            if keep or table != "candidates":  # what is not published needs no digest
+                digests[path.relative_to(staged).as_posix()] = table_digest(rows, table)
+
         chosen = staged if keep else staged / UNPUBLISHED
-        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
-        return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
+        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen, note)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects, told=note)
+        facts: dict[str, object] = {"counts": counts.model_dump(), "rows_sha256": digests}
+        return store.commit(SelectionRef, key, key, negatives, staged, facts)
 
 
 def scored_blocks(
@@ -222,6 +229,17 @@ def selection_folder(folder: Path) -> Path:
 def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
     """Give what was counted when the selection of `ref` was assembled."""
     return SetCounts.model_validate(store.manifest(ref.kind, ref.fingerprint).facts["counts"])
+
+
+def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
+    """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
+
+    They were taken from the rows as they were written, so that publishing need not read two million again.
+    """
+    manifest = store.manifest(ref.kind, ref.fingerprint)
+    rows = manifest.facts.get("rows_sha256")
+    known = rows if isinstance(rows, dict) else {}
+    return {file.sha256: str(known[file.path]) for file in manifest.files if file.path in known}
 
 
 def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
