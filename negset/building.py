@@ -13,6 +13,9 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.gates.contamination import drops, leaking_queries
+from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
@@ -142,7 +145,14 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
+        *_contamination_identity(config),
     )
+
+
+def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
+    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
+    gates = config.gates
+    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
@@ -151,7 +161,12 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
     blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
     known = selection_inputs.open_selection_inputs(
-        inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
+        inputs.snapshot,
+        bound,
+        groups,
+        splits=config.mine.splits,
+        drop_leaks=config.gates.query_leaks == "drop",
+        dropped=_contaminated(config, inputs.snapshot),
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     with store.staging() as staged:
@@ -159,6 +174,14 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
         counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
         return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
+
+
+def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
+    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
+    if not drops(config.gates):
+        return None
+    queries = snapshot.queries()
+    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
 
 
 def selection_folder(folder: Path) -> Path:
@@ -179,9 +202,28 @@ def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
-def report_key(config: BuildConfig, selected: SelectionRef) -> str:
-    """Name the verdict of the gates on a selection."""
-    return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
+def previous_version(config: BuildConfig, selected: SelectionRef, store: Store, sets: Path) -> str | None:
+    """Name the version below `sets` that the selection is compared with, None for the first of its name."""
+    files = store.manifest(selected.kind, selected.fingerprint).files
+    staged = {file.path: file.sha256 for file in files if file.path.startswith("data/")}
+    return find_previous(sets / config.name, staged)
+
+
+def report_key(config: BuildConfig, selected: SelectionRef, previous: str | None = None) -> str:
+    """Name the verdict of the gates on a selection, compared with the version `previous`."""
+    gates = config.gates
+    return fingerprint(
+        "report",
+        VALIDATE_VERSION,
+        selected.content,
+        list(expectations(config)),
+        gates,
+        gates.drift.model_dump(),
+        evaluation_content(gates.evaluation),
+        config.publish.licence,
+        config.seed,
+        previous,
+    )
 
 
 def publication_key(selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:

@@ -7,7 +7,10 @@ Places (store, sets, servers, credentials) are not here; they come from the envi
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from schemas.gates import GatesConfig
+from schemas.section import Section
 
 
 def last_moment(value: object) -> object:
@@ -37,12 +40,6 @@ def _date_or_time(text: str) -> date:
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Moment = Annotated[str, BeforeValidator(last_moment)]
-
-
-class Section(BaseModel):
-    """A frozen section that refuses keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ColumnsConfig(Section):
@@ -249,21 +246,8 @@ class RecipeConfig(Section):
     """Negatives wanted for each query; 0 takes the recipe's own number."""
     by: str = ""
     """Miner whose scores the rules compare; empty for the first that gives scores."""
-    options: dict[str, dict[str, str | int | float | bool]] = {}
+    options: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Rule name to the options that differ from the recipe's."""
-
-
-class GatesConfig(Section):
-    """What a set must satisfy before it is published."""
-
-    min_full_share: float = Field(0.25, ge=0, le=1)
-    """Smallest share of the queries with candidates that must get all the negatives wanted."""
-    query_leaks: Literal["drop", "fail"] = "drop"
-    """A query whose normalised text stands in another split too: drop it with that reason, or fail the gate."""
-    document_leaks: Literal["allow", "fail"] = "allow"
-    """A positive document shared by queries of different splits: count it, or fail the gate."""
-    min_index_recall: float = Field(0.95, ge=0, le=1)
-    """Smallest measured share of the exact candidates that an index may find."""
 
 
 class PublishConfig(Section):
