@@ -166,8 +166,10 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
-    key = building.report_key(config, selected)
-    return through_cache(validate, is_stored(store, ReportRef, key))(config, selected, snapshot, fingerprint=key)
+    previous = building.previous_version(config, selected, store, Place().sets_folder())
+    key = building.report_key(config, selected, previous)
+    there = is_stored(store, ReportRef, key)
+    return through_cache(validate, there)(config, selected, snapshot, previous, fingerprint=key)
 
 
 def _published(
