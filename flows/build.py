@@ -55,11 +55,17 @@ def build(config: BuildConfig) -> NegativeSetRef:
     """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
     building.bind(config)
     store = Place().open_store()
-    snapshot = _ingested(config, store)
-    refs = _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
+    refs = gather_ledger(config, store)
+    snapshot = refs.mining.snapshot
     selected = _selected(config, refs, store)
     report = _validated(config, selected, snapshot, store)
     return _published(config, refs, selected, report, store)
+
+
+def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
+    """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
+    snapshot = _ingested(config, store)
+    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 @flow(name="build-from-file")
