@@ -3,6 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +18,14 @@ from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, recipe, selection, selection_inputs
+from negset.mining import budget, ledger, recipe, selection, selection_inputs, teaching
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
+from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
+from negset.mining.teacher import find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
@@ -35,13 +38,15 @@ from schemas.config import BuildConfig
 from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
-from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
+from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, ScoresRef, SelectionRef, SnapshotRef, VectorsRef
 
 SELECT_VERSION: Final = 2
 VALIDATE_VERSION: Final = 2
 PUBLISH_VERSION: Final = 1
 """Raised when the room gives other rows, checks or papers for the same input."""
 
+GUIDE: Final = "guide"
+"""The teacher that is an encoder."""
 UNPUBLISHED: Final = "unpublished"
 """Folder of a selection whose candidates are kept for the gates and the page alone."""
 
@@ -139,6 +144,7 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         list(config.mine.miners),
         list(config.mine.splits),
         refs.duplicates.content if refs.duplicates else "",
+        {teacher: scores.content for teacher, scores in refs.scores.items()},
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
@@ -149,7 +155,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
     inputs, bound = open_inputs(config, refs.mining, store), bind(config)
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
-    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    blocks = scored_blocks(inputs, refs, store, bound, progress)
     known = selection_inputs.open_selection_inputs(
         inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
     )
@@ -159,6 +165,46 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
         counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
         return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
+
+
+def scored_blocks(
+    inputs: MiningInputs, refs: LedgerRefs, store: Store, bound: recipe.BoundRecipe, progress: Progress = no_progress
+) -> Iterator[pl.DataFrame]:
+    """Yield the candidate frames of what was mined, with the scores of the teachers that `bound` asks for."""
+    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    if not refs.scores:
+        return blocks
+    scores = {teacher: teaching.open_scores(store, ref) for teacher, ref in refs.scores.items()}
+    shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
+    return teaching.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+
+
+def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
+    """Name the guide's encoder."""
+    guide = config.teach.guide.encoder
+    return encoder_fingerprint(guide, fitted_content(guide, snapshot.content, store, config.name))
+
+
+def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store) -> str:
+    """Name what `teacher` gives the candidates."""
+    inputs = open_inputs(config, refs.mining, store, with_vectors=False)
+    return teaching.scores_fingerprint(config, inputs, refs.cells, teacher, _guide_content(refs, teacher))
+
+
+def teach(
+    config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store, progress: Progress = no_progress
+) -> ScoresRef:
+    """Let `teacher` score the candidates."""
+    guide = None
+    if teacher == GUIDE and refs.guide:
+        guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
+    content = _guide_content(refs, teacher)
+    inputs = open_inputs(config, refs.mining, store)
+    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress)
+
+
+def _guide_content(refs: LedgerRefs, teacher: str) -> str:
+    return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
 
 
 def selection_folder(folder: Path) -> Path:
@@ -203,12 +249,23 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
             rooms={"select": SELECT_VERSION, "cells": mining_cells.VERSION, "publish": PUBLISH_VERSION},
             rules={step.rule.name: step.rule.version for step in bound.rules},
         ),
-        config=config_identity(config),
+        config=config_identity(config, bound.teachers),
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
         miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
+        teachers={teacher: _teacher_identity(teacher, refs) for teacher in bound.teachers},
         recipe=recipe_identity(bound, config.seed),
     )
+
+
+def _teacher_identity(teacher: str, refs: LedgerRefs) -> dict[str, str | int | float | bool | None]:
+    scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
+    given: dict[str, str | int | float | bool | None] = {
+        "version": find_teacher(teacher).VERSION,
+        "scores": scores.content,
+        "pairs": scores.rows,
+    }
+    return {**given, "encoder": encoder} if encoder else given
 
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:

@@ -17,7 +17,7 @@ from negset.encoders.encoder import Encoder, FittingCorpus, Role
 from negset.encoders.tokens import normalise_rows
 from negset.errors import ConfigError, ContractError, TransientError
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 ATTEMPTS = 6

@@ -14,7 +14,7 @@ from negset.encoders.encoder import Encoder, FittingCorpus
 from negset.errors import ConfigError, InputError, TransientError
 from negset.fingerprint import canonical_json, file_digest
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 IGNORED = (

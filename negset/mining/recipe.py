@@ -1,4 +1,7 @@
-"""Recipes: ordered lists of rules with options, read from TOML and bound to what a build can give."""
+"""Recipes: ordered lists of rules with options, read from TOML and bound to what a build can give.
+
+A rule that reads the score of a teacher makes the build ask that teacher; miners must be configured.
+"""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from negset.errors import ConfigError, IncompatibleRuleError, hint
 from negset.fingerprint import fingerprint
 from negset.mining.rules import ChanceParams, Params, Rule, SamplerParams, find_rule, rules
+from negset.mining.teacher import teachers
 from schemas.config import RecipeConfig
 
 Option = str | int | float | bool
@@ -64,6 +68,12 @@ class BoundRecipe:
         """Negatives wanted for each query."""
         params = self.rules[-1].params
         return params.k if isinstance(params, SamplerParams) else 0
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers whose scores some rule reads, sorted."""
+        read = {column for step in self.rules for column in step.rule.columns(step.params)}
+        return tuple(name for name in teachers() if {f"score_{name}", f"positive_score_{name}"} & read)
 
     @property
     def suspects(self) -> tuple[str, ...]:
@@ -245,6 +255,7 @@ def _no_sampler(recipe: str, names: Iterable[str]) -> ConfigError:
 
 def _check_columns(recipe: str, bound: Sequence[BoundRule], miners: Sequence[str], by: str) -> None:
     provided = {*FACTS, *(column for miner in miners for column in _miner_columns(miner))}
+    provided |= {column for name in teachers() for column in (f"score_{name}", f"positive_score_{name}")}
     if by not in UNSCORED_MINERS:
         provided |= {"score", "positive_score"}
     provided.add("rank")

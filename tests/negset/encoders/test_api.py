@@ -8,7 +8,7 @@ import pytest
 from negset.encoders import api
 from negset.encoders.encoder import encoder_fingerprint, open_encoder, prepare_encoder
 from negset.errors import ConfigError, ContractError, TransientError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 
 def vector(text: str) -> list[float]:
