@@ -55,10 +55,9 @@ def build(config: BuildConfig) -> NegativeSetRef:
     """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
     building.bind(config)
     store = Place().open_store()
-    snapshot = _ingested(config, store)
-    refs = _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
+    refs = mine_ledger(config, store)
     selected = _selected(config, refs, store)
-    report = _validated(config, selected, snapshot, store)
+    report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
 
 
@@ -66,6 +65,12 @@ def build(config: BuildConfig) -> NegativeSetRef:
 def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
     """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
     return build(load_build_config(Path(config), overrides or []))
+
+
+def mine_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
+    """Make all that a selection by the recipe of `config` reads; what is there is not made again."""
+    snapshot = _ingested(config, store)
+    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 def _ingested(config: BuildConfig, store: Store) -> SnapshotRef:

@@ -102,8 +102,9 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     _add_overrides(parser)
     parser.add_argument("--recipes", default="", metavar="A,B", help="recipes to try (default: all that are shipped)")
     parser.add_argument(
-        "--budget", type=int, default=0, metavar="N", help="trainings to spend (default: 4 a candidate)"
+        "--kind", choices=("adapter", "static"), default="adapter", help="what is trained, as in negset probe"
     )
+    parser.add_argument("--budget", type=int, default=0, metavar="N", help="trainings to spend (default 3 a candidate)")
     parser.add_argument("--write", action="store_true", help="write the chosen recipe into CONFIG")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
 

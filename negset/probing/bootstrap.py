@@ -4,7 +4,7 @@ A set is a row of `values_SQ`: a measure of each held-out query, averaged over s
 queries, so a resample keeps pairs together and what makes a query easy for all cancels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,15 +47,17 @@ class Difference:
 
 def resample_means(values_SQ: Values, seed: int, count: int = RESAMPLES) -> Values:
     """Give the mean of each set over each of `count` resamples of the queries with replacement, (S, count)."""
-    return np.concatenate([values_SQ @ counts_QB for counts_QB in _resamples(values_SQ.shape[1], seed, count)], axis=1)
+    return np.concatenate([values_SQ @ shares_QB for shares_QB in _resamples(values_SQ.shape[1], seed, count)], axis=1)
 
 
-def _resamples(queries: int, seed: int, count: int) -> list[Values]:
-    """Give how often each query is in each resample, as shares, (Q, B) a chunk."""
-    chance = np.random.default_rng(id_keys([f"{seed}:bootstrap"])[0])
-    shares = np.full(queries, 1.0 / queries)
-    sizes = [min(_CHUNK, count - start) for start in range(0, count, _CHUNK)]
-    return [chance.multinomial(queries, shares, size=size).T / queries for size in sizes]
+def _resamples(queries: int, seed: int, count: int) -> Iterator[Values]:
+    """Yield how often each query is in each resample, as shares, (Q, B) a chunk."""
+    chance = np.random.default_rng(int(id_keys([f"{seed}:bootstrap"])[0]))
+    for start in range(0, count, _CHUNK):
+        size = min(_CHUNK, count - start)
+        drawn = chance.integers(0, queries, size=(size, queries)) + np.arange(size)[:, None] * queries
+        counts = np.bincount(drawn.ravel(), minlength=size * queries).reshape(size, queries)
+        yield counts.T / queries
 
 
 def interval(values_Q: Values, seed: int) -> Interval:
@@ -69,14 +71,22 @@ def _interval(mean: float, resampled_B: Values) -> Interval:
 
 
 def compare_with(values_SQ: Values, reference: int, seed: int) -> list[Difference | None]:
-    """Compare each set with the `reference` (its row): how far the reference is above it. None for itself."""
+    """Compare each set with the `reference` (its row): how far the reference is above it. None for itself.
+
+    NaN stands for a query on which a set was not measured: two sets are compared on the queries of both.
+    """
     gaps_SQ = values_SQ[reference] - values_SQ
-    resampled_SB = resample_means(gaps_SQ, seed)
+    there_SQ = ~np.isnan(gaps_SQ)
     others = [row for row in range(len(values_SQ)) if row != reference]
-    chances = [_chance(resampled_SB[row], float(gaps_SQ[row].mean())) for row in others]
+    resampled: dict[int, Values] = {}
+    for mask in {there_SQ[row].tobytes(): there_SQ[row] for row in others}.values():
+        alike = [row for row in others if np.array_equal(there_SQ[row], mask)]
+        resampled |= dict(zip(alike, resample_means(gaps_SQ[alike][:, mask], seed), strict=True))
+    means = {row: float(np.nanmean(gaps_SQ[row])) for row in others}
+    chances = [_chance(resampled[row], means[row]) for row in others]
     found: list[Difference | None] = [None] * len(values_SQ)
     for row, chance, adjusted in zip(others, chances, holm(chances), strict=True):
-        found[row] = Difference(_interval(float(gaps_SQ[row].mean()), resampled_SB[row]), chance, adjusted)
+        found[row] = Difference(_interval(means[row], resampled[row]), chance, adjusted)
     return found
 
 

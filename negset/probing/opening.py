@@ -20,7 +20,8 @@ from negset.snapshot import Snapshot, open_snapshot
 from negset.sources.reading import source_fingerprint
 from negset.store import Store
 from negset.vectors import find_vectors, open_vectors, vectors_fingerprint
-from schemas.config import BuildConfig, EncoderConfig
+from schemas.config import BuildConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef, SnapshotRef
 
 Kind = Literal["adapter", "static"]
