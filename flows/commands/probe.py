@@ -61,7 +61,7 @@ def _show(report: "ProbeReport") -> None:
     console.print(table)
     console.print(
         "* holds for other queries too: paired bootstrap over queries, p < .05 after Holm's correction for all rows\n"
-        "  'before' is the untrained model, 'random' the same training with random documents as negatives",
+        "  in brackets: the model before training, and after the same training with random documents as negatives",
         highlight=False,
     )
     for line in explain(report):

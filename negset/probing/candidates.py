@@ -26,10 +26,12 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[Option, ...]]]] = MappingProxyType(
         "window": {"size": (10, 30, 50)},
         "softmax": {"temperature": (0.02, 0.05, 0.2)},
         "mixture": {"random_ratio": (0.25, 0.5, 0.75)},
+        "simans": {"sharpness": (0.25, 0.5, 1.0, 2.0)},
+        "denoise": {"threshold": (0.1, 0.3, 0.5)},
     }
 )
-"""Rule to option to the values that are tried, one option at a time, in every recipe that has the rule once. A rule
-that is not here is tried as its recipe has it."""
+"""Rule to option to the values that are tried, one option at a time, in every recipe that sets it and has the rule
+once. Whatever is not here is tried as its recipe has it."""
 CURRENT: Final = "as configured"
 RANDOM: Final = "random"
 
@@ -76,12 +78,13 @@ def _variants(config: BuildConfig, name: str) -> list[BuildConfig]:
     """Give `config` under the recipe `name`, as it is and with each step of each of its options."""
     plain = RecipeConfig(name=name, negatives=config.recipe.negatives, by=config.recipe.by)
     found = [config.model_copy(update={"recipe": plain})]
-    rules = [use.name for use in load_recipe(plain).rules]
-    for rule in rules:
-        for option, values in STEPS.get(rule, {}).items() if rules.count(rule) == 1 else ():
-            for value in values:
-                changed = plain.model_copy(update={"options": {rule: {option: value}}})
-                found.append(config.model_copy(update={"recipe": changed}))
+    uses = load_recipe(plain).rules
+    names = [use.name for use in uses]
+    for use in uses:
+        steps = STEPS.get(use.name, {}) if names.count(use.name) == 1 else {}
+        for option, value in [(name, value) for name in steps if name in use.options for value in steps[name]]:
+            changed = plain.model_copy(update={"options": {use.name: {option: value}}})
+            found.append(config.model_copy(update={"recipe": changed}))
     if name == RANDOM:
         found.append(_with_miners(found[0], UNSCORED_MINERS))
     return found

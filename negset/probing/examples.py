@@ -126,7 +126,11 @@ def random_set(collection: ProbeCollection, rows: Rows, seed: int, count: int = 
     )
     kept = fresh.filter(pl.int_range(pl.len()).over("query") < count)
     return ProbeSet(
-        "random", collection.positives, group_rows(kept, _count(collection)), np.ones(kept.height, np.float32), 0
+        "(random documents)",
+        collection.positives,
+        group_rows(kept, _count(collection)),
+        np.ones(kept.height, np.float32),
+        0,
     )
 
 

@@ -88,7 +88,7 @@ def measure_untrained(probe: Probe, collection: ProbeCollection, folds: Sequence
     """Measure what is held out before any training."""
     with one_thread():
         runs = [measure_vectors(collection, fold.held_out, *probe.untrained(fold.held_out)) for fold in folds]
-    return stack_runs("before", runs, 0)
+    return stack_runs("(untrained)", runs, 0)
 
 
 def stack_runs(name: str, runs: Sequence[Ranked], trained: int) -> Measured:

@@ -18,7 +18,8 @@ MEASURE = "ndcg_at_10"
 TEST = "test"
 TRAINED_LIMIT, HELD_OUT_LIMIT = 8000, 3000
 """Queries that a probe trains on and is measured on, at the most: drawn by lot from larger collections."""
-CONTROLS = ("before", "random")
+CONTROLS = ("(untrained)", "(random documents)")
+"""Names of the controls: no set can have them by accident."""
 
 Step = Callable[[str], None]
 
@@ -105,7 +106,7 @@ def report_sets(
     means = values.mean(axis=1)
     best = int(np.argmax(np.where(np.arange(len(means)) < len(CONTROLS), -np.inf, means)))
     below = compare_with(values, best, seed)
-    above = [_turned(found) for found in compare_with(values, CONTROLS.index("random"), seed)]
+    above = [_turned(found) for found in compare_with(values, 1, seed)]
     mistakes = [0, 0, *(one.mistakes for one in sets)]
     rows = [
         ProbeRow(
