@@ -56,9 +56,8 @@ def build(config: BuildConfig) -> NegativeSetRef:
     building.bind(config)
     store = Place().open_store()
     refs = gather_ledger(config, store)
-    snapshot = refs.mining.snapshot
     selected = _selected(config, refs, store)
-    report = _validated(config, selected, snapshot, store)
+    report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
 
 
