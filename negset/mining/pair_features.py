@@ -157,7 +157,8 @@ def _term_sets(token: Rows, lengths: Rows, terms: int) -> csr_array:
 
 
 def _counts(rows: csr_array) -> Floats:
-    return np.diff(rows.indptr).astype(np.float64)
+    counts: Floats = np.diff(rows.indptr).astype(np.float64)
+    return counts
 
 
 def _ratio(part_P: Floats, whole_P: Floats) -> Floats:
