@@ -54,9 +54,43 @@ class CrossEncoderConfig(Section):
     """Where the model runs: `auto`, `cpu`, `cuda`, …"""
 
 
+class JudgeConfig(Section):
+    """A language model behind an HTTP service in the shape of OpenAI's chat API."""
+
+    url: str = ""
+    """Base URL of the service, such as `http://localhost:11434/v1`."""
+    model: str = ""
+    """Name of the model there."""
+    revision: str = ""
+    """What names the state of the model; another word has everything judged anew."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the API key. The key itself never stands in a config."""
+    depth: int = Field(10, ge=0)
+    """First ranks of each miner that are judged; 0 for all."""
+    max_pairs: int = Field(10_000, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that one build may have judged, those judged before left aside; with more, none is."""
+    criterion: str = "A document is relevant if it answers the query, or says what the query asks for."
+    """When a document is relevant, in a sentence or two."""
+    answers: Literal["words", "grades"] = "words"
+    """`words` asks for yes (1), unsure (.5) or no (0); `grades` for a digit from 0 to 3, whose third is the score."""
+    votes: int = Field(1, ge=1, le=99)
+    """How often each pair is asked; the score is the mean of the answers."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    """Temperature of the model; above 0 where there are several votes."""
+    max_chars: int = Field(4000, ge=1)
+    """Characters after which a document is cut."""
+    max_tokens: int = Field(16, ge=0)
+    """Tokens that an answer may have; 0 leaves it to the service."""
+    concurrency: int = Field(4, ge=1, le=256, json_schema_extra={"runtime": True})
+    """Requests under way at once."""
+    shard_size: int = Field(64, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that are kept at once; a kill loses at most so many."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
     guide: GuideConfig = GuideConfig()
     relevance: RelevanceConfig = RelevanceConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
+    judge: JudgeConfig = JudgeConfig()
