@@ -87,6 +87,15 @@ class JudgeConfig(Section):
     """Pairs that are kept at once; a kill loses at most so many."""
 
 
+class VotesConfig(Section):
+    """A file of people's votes on pairs, as `negset audit` writes it."""
+
+    path: str = ""
+    """CSV or Parquet with `query_id`, `doc_id`, `vote` (yes, no, unsure or a number from 0 to 1) and `rater`."""
+    min_votes: int = Field(1, ge=1)
+    """Votes that a pair needs before people can be said to agree on it (`vote_agreement`)."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
@@ -94,3 +103,9 @@ class TeachConfig(Section):
     relevance: RelevanceConfig = RelevanceConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     judge: JudgeConfig = JudgeConfig()
+    votes: VotesConfig = VotesConfig()
+
+    @property
+    def vote_agreement(self) -> VotesConfig:
+        """Options of the teacher `vote_agreement`, which reads the same file as `votes`."""
+        return self.votes
