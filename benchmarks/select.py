@@ -183,7 +183,7 @@ def time_rooms(made: Made, folder: Path) -> dict[str, Cost]:
     select = _timed(lambda: building.select(made.config, made.refs, made.store))
     selected = SelectionRef(fingerprint=key, content=key, rows=0)
     staged, counts = made.store.open(selected.kind, key), building.selection_counts(made.store, selected)
-    draft = Draft(staged, report, facts, counts, staged, snapshot)
+    draft = Draft(staged, report, facts, counts, staged, snapshot, building.selection_digests(made.store, selected))
     return {
         "select_room": select,
         "validate_room": _timed(lambda: gates.check_set(staged, staged, snapshot, promises, report)),

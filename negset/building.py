@@ -29,7 +29,7 @@ from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
-from negset.publishing.manifest import config_identity, recipe_identity, score_limits
+from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
 from negset.text import document_texts
@@ -147,6 +147,7 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         {miner: cells.content for miner, cells in refs.cells.items()},
         list(config.mine.miners),
         list(config.mine.splits),
+        config.mine.unlabelled,
         refs.duplicates.content if refs.duplicates else "",
         {teacher: scores.content for teacher, scores in refs.scores.items()},
         recipe.recipe_fingerprint(bind(config)),
@@ -161,14 +162,26 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
     blocks = scored_blocks(inputs, refs, store, bound, progress)
     known = selection_inputs.open_selection_inputs(
-        inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
+        inputs.snapshot,
+        bound,
+        groups,
+        splits=config.mine.splits,
+        drop_leaks=config.gates.query_leaks == "drop",
+        unlabelled=config.mine.unlabelled,
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
+    digests: dict[str, str] = {}
     with store.staging() as staged:
+
+        def note(path: Path, table: str, rows: pl.DataFrame) -> None:
+            if keep or table != "candidates":  # what is not published needs no digest
+                digests[path.relative_to(staged).as_posix()] = table_digest(rows, table)
+
         chosen = staged if keep else staged / UNPUBLISHED
-        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
-        return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
+        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen, note)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects, told=note)
+        facts: dict[str, object] = {"counts": counts.model_dump(), "rows_sha256": digests}
+        return store.commit(SelectionRef, key, key, negatives, staged, facts)
 
 
 def scored_blocks(
@@ -225,6 +238,17 @@ def selection_folder(folder: Path) -> Path:
 def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
     """Give what was counted when the selection of `ref` was assembled."""
     return SetCounts.model_validate(store.manifest(ref.kind, ref.fingerprint).facts["counts"])
+
+
+def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
+    """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
+
+    They were taken from the rows as they were written, so that publishing need not read two million again.
+    """
+    manifest = store.manifest(ref.kind, ref.fingerprint)
+    rows = manifest.facts.get("rows_sha256")
+    known = rows if isinstance(rows, dict) else {}
+    return {file.sha256: str(known[file.path]) for file in manifest.files if file.path in known}
 
 
 def expectations(config: BuildConfig) -> tuple[Expectation, ...]:

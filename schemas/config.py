@@ -193,6 +193,8 @@ class MineConfig(Section):
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
     """Splits whose queries get negatives; empty for all."""
+    unlabelled: bool = False
+    """Mine queries without a positive too, for a labeller of the recipe to find one; else they are dropped."""
     query_block: int = Field(4096, ge=1, json_schema_extra={"runtime": True})
     """Queries in a row of the mining matrix, at the most: fewer where the memory asks for it."""
     time: TimeConfig = TimeConfig()

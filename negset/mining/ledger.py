@@ -201,8 +201,10 @@ def _scores(ledger: Ledger, miner: str, block: Block, found: Proposals, spots: R
     positive = np.empty(len(block.labelled))
     positive[there] = found.score[np.searchsorted(found.pairs, block.labelled[there])]
     positive[~there] = given[np.searchsorted(asked, block.labelled[~there])]
-    first = np.searchsorted(block.labelled, block.queries.rows * len(ledger.documents))
-    return score, np.fmin.reduceat(positive, first)
+    row = np.searchsorted(block.queries.rows, block.labelled // len(ledger.documents))
+    lowest_Q = np.full(len(block.counts), np.nan)
+    np.fmin.at(lowest_Q, row, positive)
+    return score, lowest_Q
 
 
 def computed_scores(ledger: Ledger, miner: str, pairs: Rows) -> Floats:

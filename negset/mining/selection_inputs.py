@@ -1,7 +1,7 @@
 """What selecting knows beside the candidates: which queries ask for negatives, ids, and near-duplicates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,6 +33,8 @@ class SelectionInputs:
     near_group: NDArray[np.uint32] | None
     near_positives: NDArray[np.uint64]
     """Sorted pairs of a query and the near-duplicate group of one of its known positives, packed."""
+    unlabelled: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.UInt32))
+    """Queries without a labelled positive that were mined all the same: they need one that a rule finds."""
 
 
 def needs_near_groups(recipe: BoundRecipe) -> bool:
@@ -64,13 +66,18 @@ def open_selection_inputs(
     *,
     splits: Sequence[str] = (),
     drop_leaks: bool = True,
+    unlabelled: bool = False,
 ) -> SelectionInputs:
     """Gather what selecting from `snapshot` by `recipe` needs.
 
     `near_group` is the near-duplicate group of each document (`duplicates.open_duplicates`); `splits` those whose
-    queries get negatives, empty for all.
+    queries get negatives, empty for all; `unlabelled` whether queries without a positive were mined.
     """
     queries = _with_reasons(snapshot, splits, drop_leaks=drop_leaks)
+    bare = queries.filter(pl.col("reason") == "no_positive").get_column("query")
+    if unlabelled:
+        reason = pl.when(pl.col("reason") != "no_positive").then("reason")
+        queries = queries.with_columns(reason=reason)
     ids = doc_ids(snapshot)
     if near_group is None and needs_near_groups(recipe):
         message = f"recipe {recipe.name!r} reads near_group, but no near-duplicates were given"
@@ -80,7 +87,7 @@ def open_selection_inputs(
         known = known_positives(snapshot)
         near_positives = np.unique(_pack(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
     keys = (id_keys(queries["query_id"]), id_keys(ids)) if draws_lots(recipe) else None
-    return SelectionInputs(queries, ids, keys, near_group, near_positives)
+    return SelectionInputs(queries, ids, keys, near_group, near_positives, bare if unlabelled else bare.clear())
 
 
 def _with_reasons(snapshot: "Snapshot", splits: Sequence[str], *, drop_leaks: bool) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from negset.publishing.parts import cut, part_path
-from negset.tables import write_table
+from negset.tables import Told, told_nobody, write_table
 from negset.text import document_texts
 from schemas.frames import ntuples_schema
 
@@ -24,6 +24,7 @@ def write_tuples(
     negatives: pl.DataFrame,
     wanted: int,
     folder: Path,
+    told: Told = told_nobody,
 ) -> dict[str, int]:
     """Write a row for each full query and positive below `folder`/data/ntuples/<split>; give rows by split.
 
@@ -38,7 +39,7 @@ def write_tuples(
         here = pairs.filter(pl.col("split") == split)
         for number, part in enumerate(cut(here, "query_id", TUPLE_ROWS)):
             flat = flat_rows(part, texts, negatives, wanted)
-            write_table(flat, "ntuples", part_path(place, number), schema=ntuples_schema(wanted))
+            write_table(flat, "ntuples", part_path(place, number), schema=ntuples_schema(wanted), told=told)
         rows[split] = here.height
     return rows
 
