@@ -86,9 +86,11 @@ def read_votes(path: Path, query_ids: pl.Series, doc_ids: pl.Series) -> Votes:
 
 
 def _sum(rows: list[tuple[int, int, float, float, float]], documents: int) -> Votes:
-    query, doc, *counts = (np.array(column) for column in zip(*rows, strict=True))
+    table = np.array(rows, dtype=np.float64)
+    query, doc = (table[:, side].astype(np.int64) for side in (0, 1))
     pairs, place = np.unique(pack(Pairs(query, doc), documents), return_inverse=True)
-    return Votes(pairs, *(np.bincount(place, weights=count, minlength=len(pairs)) for count in counts))
+    yes, no, unsure = (np.bincount(place, weights=table[:, kind]).astype(np.float64) for kind in (2, 3, 4))
+    return Votes(pairs, yes, no, unsure)
 
 
 def _count(vote: str) -> tuple[float, float, float] | None:
