@@ -3,7 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
-from negset.mining.teacher import find_teacher
+from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
@@ -66,10 +66,14 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have.
+    Raises ConfigError for an option of the index that its kind does not have, and for options of a teacher that the
+    recipe asks for and that cannot work.
     """
     check_options(config.mine.dense)
-    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    for teacher in bound.teachers:
+        find_teacher(teacher).check(config.teach, config.mine)
+    return bound
 
 
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
@@ -216,15 +220,20 @@ def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store
 
 
 def teach(
-    config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store, progress: Progress = no_progress
+    config: BuildConfig,
+    refs: LedgerRefs,
+    teacher: str,
+    store: Store,
+    progress: Progress = no_progress,
+    secrets: Mapping[str, str] = NO_SECRETS,
 ) -> ScoresRef:
-    """Let `teacher` score the candidates."""
+    """Let `teacher` score the candidates; `secrets` holds the credentials that its options name."""
     guide = None
     if teacher == GUIDE and refs.guide:
         guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
     content = _guide_content(refs, teacher)
     inputs = open_inputs(config, refs.mining, store)
-    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress)
+    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
 
 
 def _guide_content(refs: LedgerRefs, teacher: str) -> str:
@@ -315,17 +324,18 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
         miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
-        teachers={teacher: _teacher_identity(teacher, refs) for teacher in bound.teachers},
+        teachers={teacher: _teacher_identity(teacher, refs, store) for teacher in bound.teachers},
         recipe=recipe_identity(bound, config.seed),
     )
 
 
-def _teacher_identity(teacher: str, refs: LedgerRefs) -> dict[str, str | int | float | bool | None]:
+def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str, str | int | float | bool | None]:
     scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
     given: dict[str, str | int | float | bool | None] = {
         "version": find_teacher(teacher).VERSION,
         "scores": scores.content,
         "pairs": scores.rows,
+        "unscored": int(str(store.manifest(scores.kind, scores.fingerprint).facts["unscored"])),
     }
     return {**given, "encoder": encoder} if encoder else given
 

@@ -191,12 +191,12 @@ def test_a_rule_without_its_column_says_what_to_add(miners, config, message):
 
 def test_a_scorer_provides_its_columns_to_the_rules_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-    rule("judge", kind="scorer", params=Params)(lambda candidates, params: candidates)
-    parts = {"judge": "[[rules]]\nname = 'judge'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'judge'\n"}
+    rule("oracle", kind="scorer", params=Params)(lambda candidates, params: candidates)
+    parts = {"oracle": "[[rules]]\nname = 'oracle'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'oracle'\n"}
     end = "[[rules]]\nname = 'top'\n"
-    assert "judge" in names(bind(name=written(tmp_path, parts["judge"] + parts["margin"] + end)))
-    with pytest.raises(IncompatibleRuleError, match="put the scorer 'judge' before it"):
-        bind(name=written(tmp_path, parts["margin"] + parts["judge"] + end))
+    assert "oracle" in names(bind(name=written(tmp_path, parts["oracle"] + parts["margin"] + end)))
+    with pytest.raises(IncompatibleRuleError, match="put the scorer 'oracle' before it"):
+        bind(name=written(tmp_path, parts["margin"] + parts["oracle"] + end))
 
 
 def test_random_negatives_need_no_score():
