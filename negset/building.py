@@ -234,7 +234,7 @@ def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
 def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
     """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
 
-    They were taken from the rows as they were written, so that publishing need not read two million again.
+    They were taken from the rows as they were written, so that publishing need not read them again.
     """
     manifest = store.manifest(ref.kind, ref.fingerprint)
     rows = manifest.facts.get("rows_sha256")
