@@ -293,7 +293,9 @@ def _warnings(found: Sequence[MinerCalibration], target: Target) -> Iterator[str
     """Name the usual settings that would lose too many rows here."""
     for miner in found:
         for setting in miner.settings:
-            usual = USUAL.get(setting.rule)
+            # The absolute ones are for cosines; other scores have other units.
+            relative = setting.rule == "percent_of_positive" or miner.miner == "dense"
+            usual = USUAL.get(setting.rule) if relative else None
             if usual is not None and setting.value == usual and setting.rows.lost > target.lost:
                 yield (
                     f"the usual {setting.rule} {usual:g} on scores of {miner.miner} leaves {setting.rows.lost:.1%} of "

@@ -121,15 +121,13 @@ def estimate_recipe(outcome: Outcome, evidence: Evidence, facts: pl.DataFrame, u
     `facts` are those of `positive_facts`.
     """
     units = corrected_returns(outcome.hidden).join(facts, on=["query", "unit"], maintain_order="left")
-    taking_part = units["query"].unique()
-    among = outcome.negatives.filter(pl.col("query").is_in(taking_part.implode())).height
     returns = return_rate(units, unlabelled) if units.height else None
     return RecipeAudit(
         recipe=outcome.recipe,
         wanted=int(outcome.fates["wanted"].max() or 0),  # type: ignore[arg-type]
         returns=returns,
         hidden_among_negatives=_hidden_among(outcome.rounds, evidence),
-        false_share=_false_share(returns, unlabelled, among) if returns else None,
+        false_share=_false_share(returns, units, facts, outcome, unlabelled) if returns else None,
         hardness=_hardness(outcome.negatives),
         rows=_rows(outcome),
         strata=_strata(units, outcome, evidence, unlabelled),
@@ -138,9 +136,9 @@ def estimate_recipe(outcome: Outcome, evidence: Evidence, facts: pl.DataFrame, u
 
 def positive_facts(evidence: Evidence, plan: HidingPlan, proposed: pl.DataFrame) -> pl.DataFrame:
     """Give what strata are made of, for each known positive: split, number of positives, query length, miner."""
-    counted = plan.positives.with_columns(positives=pl.len().over("query"))
+    counted = plan.positives.with_columns(positives=pl.len().over("cluster"))
     return (
-        counted.join(evidence.queries.select("query", "cluster", "split", "words"), on="query")
+        counted.join(evidence.queries.select("query", "split", "words"), on="query")
         .join(proposed, on=["query", "unit"], how="left")
         .select(
             "query",
@@ -167,7 +165,7 @@ def return_rate(units: pl.DataFrame, unlabelled: float) -> ReturnRate:
     return ReturnRate(
         hidden=units.height,
         returned=int(units["returned"].sum()),
-        queries=units["query"].n_unique(),
+        queries=units["cluster"].n_unique(),
         rate=_estimate(found, share_interval(found, unlabelled * units.height)),
         expected=_estimate(found, share_interval(found)),
     )
@@ -177,11 +175,17 @@ def _estimate(found: ClusteredShare, ends: Interval) -> Estimate:
     return Estimate(share=found.share, low=min(ends.low, found.share), high=max(ends.high, found.share))
 
 
-def _false_share(returns: ReturnRate, unlabelled: float, negatives: int) -> Estimate | None:
-    """Turn the rate into a share of the `negatives` of the queries that took part."""
+def _false_share(
+    returns: ReturnRate, units: pl.DataFrame, facts: pl.DataFrame, outcome: Outcome, unlabelled: float
+) -> Estimate | None:
+    """Turn the rate into a share of the negatives of the query texts that took part."""
+    counts = outcome.negatives.group_by("query").len("negatives")
+    asked = units.select("cluster", "query").unique().join(counts, on="query", how="left").fill_null(0)
+    negatives = float(asked.group_by("cluster").agg(pl.col("negatives").mean())["negatives"].sum())
     if not negatives:
         return None
-    scale = unlabelled * returns.hidden / negatives
+    known = facts.join(asked, on="cluster", how="semi").height
+    scale = unlabelled * known / negatives
     share, low, high = (min(value * scale, 1.0) for value in (returns.rate.share, returns.rate.low, returns.rate.high))
     return Estimate(share=share, low=low, high=high)
 
