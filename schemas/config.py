@@ -214,6 +214,8 @@ class RecipeConfig(Section):
     """Negatives wanted for each query; 0 takes the recipe's own number."""
     by: str = ""
     """Miner whose scores the rules compare; empty for the first that gives scores."""
+    teacher: str = ""
+    """Teacher whose scores the rules compare that say `by = "teacher"`; empty for the recipe's own."""
     options: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Rule name to the options that differ from the recipe's."""
 
