@@ -88,7 +88,14 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
                 ("top", {"k": 4}),
             ],
         ),
-        ("rlhn", [("relabel_above_positive", {"by": "relevance", "margin": 0.0}), ("top", {"k": 4})]),
+        (
+            "rlhn",
+            [
+                ("relabel_above_positive", {"by": "relevance", "margin": 0.0, "least": 0.5}),
+                ("margin", {"by": "relevance", "margin": 0.0}),
+                ("top", {"k": 4}),
+            ],
+        ),
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
