@@ -56,9 +56,8 @@ def build(config: BuildConfig) -> NegativeSetRef:
     building.bind(config)
     store = Place().open_store()
     refs = gather_ledger(config, store)
-    snapshot = refs.mining.snapshot
     selected = _selected(config, refs, store)
-    report = _validated(config, selected, snapshot, store)
+    report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
 
 
@@ -172,8 +171,10 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
-    key = building.report_key(config, selected)
-    return through_cache(validate, is_stored(store, ReportRef, key))(config, selected, snapshot, fingerprint=key)
+    previous = building.previous_version(config, selected, store, Place().sets_folder())
+    key = building.report_key(config, selected, previous)
+    there = is_stored(store, ReportRef, key)
+    return through_cache(validate, there)(config, selected, snapshot, previous, fingerprint=key)
 
 
 def _published(

@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|demo`.
+"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -21,6 +21,8 @@ _COMMANDS = {
     "rules": "list the rules that a recipe can use, or the recipes that are shipped",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
+    "probe": "rank negative sets by what a small model learns from each, in seconds",
+    "tune": "choose the recipe by measurement on your own training queries",
     "demo": "run the main job on the docstrings of the installed Python packages",
 }
 
@@ -75,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    _add_probe(made["probe"])
+    _add_tune(made["tune"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
 
@@ -119,6 +123,36 @@ def _add_hiding(parser: argparse.ArgumentParser) -> None:
 def _add_reports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there")
     parser.add_argument("--html", metavar="FILE", help="write a page there")
+
+
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sets", nargs="+", metavar="SET", help="folder of a set, or a Parquet of negatives (query_id, doc_id)"
+    )
+    parser.add_argument("--config", metavar="CONFIG", help="build file that says which corpus and encoder")
+    parser.add_argument(
+        "--kind",
+        choices=("adapter", "static"),
+        default="adapter",
+        help="a linear map over the encoder's vectors (default), or a bag of word embeddings",
+    )
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="runs for each set (default 5)")
+    parser.add_argument(
+        "--held-out", default="", metavar="SPLIT", help="split that is measured (default: test, if there is one)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    _add_overrides(parser)
+    parser.add_argument("--recipes", default="", metavar="A,B", help="recipes to try (default: all that are shipped)")
+    parser.add_argument(
+        "--kind", choices=("adapter", "static"), default="adapter", help="what is trained, as in negset probe"
+    )
+    parser.add_argument("--budget", type=int, default=0, metavar="N", help="trainings to spend (default 3 a candidate)")
+    parser.add_argument("--write", action="store_true", help="write the chosen recipe into CONFIG")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:

@@ -50,14 +50,14 @@ def _section(title: str, *children: Html) -> Html:
 def _header(manifest: SetManifest, identity: str, report: GateReport) -> Html:
     counts = manifest.counts
     full = counts.queries.kept / counts.queries.total if counts.queries.total else 0.0
-    passed = sum(check.passed for check in report.checks)
+    passed = sum(check.passed for check in report.everything)
     warned = f", {len(report.warnings)} warned" if report.warnings else ""
     tiles = [
         (f"{counts.rows['negatives']:,}", "negatives"),
         (f"{counts.rows['queries']:,}", "queries"),
         (f"{full:.1%}", f"got all {counts.negatives_wanted}"),
         (f"{counts.rows['documents']:,}", "documents"),
-        (f"{passed} / {report.expected}", f"checks passed{warned}"),
+        (f"{passed} / {report.expected + len(report.drift)}", f"checks passed{warned}"),
     ]
     summary = (
         f"Version {identity}. The recipe {manifest.recipe.name} chose {counts.candidates.chosen:,} "
@@ -197,7 +197,7 @@ def _values(scores: pl.Series) -> NDArray[np.float64]:
 
 
 def _gates(report: GateReport) -> Html:
-    worst_first = sorted(report.checks, key=lambda check: (check.passed, check.table, check.name))
+    worst_first = sorted(report.everything, key=lambda check: (check.passed, check.table, check.name))
     return tag("table", *(_gate_row(check) for check in worst_first), class_="gates")
 
 
@@ -205,13 +205,23 @@ def _gate_row(check: CheckResult) -> Html:
     mark, kind = ("✓", "pass") if check.passed else ("!", "warn") if check.severity == "warning" else ("✗", "fail")
     shown = ["  ".join(f"{key}={value}" for key, value in row.items()) for row in check.rows]
     rows = tag("pre", text("\n".join(shown))) if shown else joined()
+    about = tag("div", text(about_check(check)), class_="quiet") if check.scope else joined()
+    advice = tag("div", text(check.advice)) if check.advice else joined()
     return tag(
         "tr",
         tag("td", text(mark), class_=f"mark {kind}"),
         tag("td", tag("code", text(check.name))),
-        tag("td", text(check.description), rows),
+        tag("td", text(check.description), about, advice, rows),
         tag("td", text(f"{check.unexpected:,}" if check.unexpected else ""), class_="number"),
     )
+
+
+def about_check(check: CheckResult) -> str:
+    """Say in a line what `check` looked at and measured."""
+    if check.value is None:
+        return check.scope
+    limit = "" if check.threshold is None else f", limit {check.threshold:.4g}"
+    return f"{check.scope}: {check.value:.4g}{limit}"
 
 
 def _provenance(manifest: SetManifest) -> Html:

@@ -74,6 +74,14 @@ def test_d4_every_label_of_a_query_counts(built):
     assert found.rejections("q") == {"a": "known_positive", "b": "known_positive"}
 
 
+def test_d4_fifteen_labels_leave_the_window_its_width(built):
+    """A pool of 20 with slack for ten labels is too short for a query with 15 of them, and the authors' code stops."""
+    labels = {f"p{at:02}": 0.99 - 0.01 * at for at in range(15)}
+    others = {f"n{at:02}": 0.8 - 0.01 * at for at in range(30)}
+    found = built({**labels, **others}, list(labels), name="naive", negatives=20)
+    assert found.negatives() == {"q": list(others)[:20]}
+
+
 def test_d9_a_weight_is_no_density_and_means_compare_with_losses():
     """A normal density at mu + 2 sigma is 1.08 for sigma .05; a mean scaled by epoch is .765 where losses are 1.926."""
     assert math.exp(-2) / (0.05 * math.sqrt(2 * math.pi)) == pytest.approx(1.08, abs=0.005)

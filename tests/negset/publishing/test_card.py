@@ -7,16 +7,6 @@ import yaml
 
 TABLES = ["ntuples", "queries", "documents", "positives", "false_negatives"]
 TABLES += ["negatives", "diagnostics", "fates", "candidates"]
-    "ntuples",
-    "queries",
-    "documents",
-    "positives",
-    "false_negatives",
-    "negatives",
-    "diagnostics",
-    "fates",
-    "candidates",
-]
 
 
 def test_the_head_is_yaml_with_a_config_for_each_table(published):
