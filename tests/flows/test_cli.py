@@ -18,7 +18,7 @@ def test_the_help_lists_every_command(capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     for command in ("init", "build", "train", "plan", "audit", "calibrate", "rules", "show", "verify", "demo"):
-        assert f"\n    {command} " in said
+        assert f"\n    {command}" in said
 
 
 _LOADED = """
