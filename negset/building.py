@@ -3,6 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,16 +14,21 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.gates.contamination import drops, leaking_queries
+from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, recipe, selection, selection_inputs
+from negset.mining import budget, ledger, recipe, selection, selection_inputs, teaching
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
+from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
+from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
@@ -35,13 +41,15 @@ from schemas.config import BuildConfig
 from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
-from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
+from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, ScoresRef, SelectionRef, SnapshotRef, VectorsRef
 
 SELECT_VERSION: Final = 2
-VALIDATE_VERSION: Final = 1
+VALIDATE_VERSION: Final = 2
 PUBLISH_VERSION: Final = 1
 """Raised when the room gives other rows, checks or papers for the same input."""
 
+GUIDE: Final = "guide"
+"""The teacher that is an encoder."""
 UNPUBLISHED: Final = "unpublished"
 """Folder of a selection whose candidates are kept for the gates and the page alone."""
 
@@ -58,10 +66,14 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have.
+    Raises ConfigError for an option of the index that its kind does not have, and for options of a teacher that the
+    recipe asks for and that cannot work.
     """
     check_options(config.mine.dense)
-    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    for teacher in bound.teachers:
+        find_teacher(teacher).check(config.teach, config.mine)
+    return bound
 
 
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
@@ -138,20 +150,35 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         {miner: cells.content for miner, cells in refs.cells.items()},
         list(config.mine.miners),
         list(config.mine.splits),
+        config.mine.unlabelled,
         refs.duplicates.content if refs.duplicates else "",
+        {teacher: scores.content for teacher, scores in refs.scores.items()},
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
+        *_contamination_identity(config),
     )
+
+
+def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
+    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
+    gates = config.gates
+    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
     """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
     inputs, bound = open_inputs(config, refs.mining, store), bind(config)
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
-    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    blocks = scored_blocks(inputs, refs, store, bound, progress)
     known = selection_inputs.open_selection_inputs(
-        inputs.snapshot, bound, groups, splits=config.mine.splits, drop_leaks=config.gates.query_leaks == "drop"
+        inputs.snapshot,
+        bound,
+        groups,
+        splits=config.mine.splits,
+        drop_leaks=config.gates.query_leaks == "drop",
+        unlabelled=config.mine.unlabelled,
+        dropped=_contaminated(config, inputs.snapshot),
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     digests: dict[str, str] = {}
@@ -163,9 +190,62 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
 
         chosen = staged if keep else staged / UNPUBLISHED
         negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen, note)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, told=note)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects, told=note)
         facts: dict[str, object] = {"counts": counts.model_dump(), "rows_sha256": digests}
         return store.commit(SelectionRef, key, key, negatives, staged, facts)
+
+
+def scored_blocks(
+    inputs: MiningInputs, refs: LedgerRefs, store: Store, bound: recipe.BoundRecipe, progress: Progress = no_progress
+) -> Iterator[pl.DataFrame]:
+    """Yield the candidate frames of what was mined, with the scores of the teachers that `bound` asks for."""
+    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    if not refs.scores:
+        return blocks
+    scores = {teacher: teaching.open_scores(store, ref) for teacher, ref in refs.scores.items()}
+    shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
+    return teaching.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+
+
+def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
+    """Name the guide's encoder."""
+    guide = config.teach.guide.encoder
+    return encoder_fingerprint(guide, fitted_content(guide, snapshot.content, store, config.name))
+
+
+def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store) -> str:
+    """Name what `teacher` gives the candidates."""
+    inputs = open_inputs(config, refs.mining, store, with_vectors=False)
+    return teaching.scores_fingerprint(config, inputs, refs.cells, teacher, _guide_content(refs, teacher))
+
+
+def teach(
+    config: BuildConfig,
+    refs: LedgerRefs,
+    teacher: str,
+    store: Store,
+    progress: Progress = no_progress,
+    secrets: Mapping[str, str] = NO_SECRETS,
+) -> ScoresRef:
+    """Let `teacher` score the candidates; `secrets` holds the credentials that its options name."""
+    guide = None
+    if teacher == GUIDE and refs.guide:
+        guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
+    content = _guide_content(refs, teacher)
+    inputs = open_inputs(config, refs.mining, store)
+    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
+
+
+def _guide_content(refs: LedgerRefs, teacher: str) -> str:
+    return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
+
+
+def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
+    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
+    if not drops(config.gates):
+        return None
+    queries = snapshot.queries()
+    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
 
 
 def selection_folder(folder: Path) -> Path:
@@ -197,9 +277,28 @@ def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
-def report_key(config: BuildConfig, selected: SelectionRef) -> str:
-    """Name the verdict of the gates on a selection."""
-    return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
+def previous_version(config: BuildConfig, selected: SelectionRef, store: Store, sets: Path) -> str | None:
+    """Name the version below `sets` that the selection is compared with, None for the first of its name."""
+    files = store.manifest(selected.kind, selected.fingerprint).files
+    staged = {file.path: file.sha256 for file in files if file.path.startswith("data/")}
+    return find_previous(sets / config.name, staged)
+
+
+def report_key(config: BuildConfig, selected: SelectionRef, previous: str | None = None) -> str:
+    """Name the verdict of the gates on a selection, compared with the version `previous`."""
+    gates = config.gates
+    return fingerprint(
+        "report",
+        VALIDATE_VERSION,
+        selected.content,
+        list(expectations(config)),
+        gates,
+        gates.drift.model_dump(),
+        evaluation_content(gates.evaluation),
+        config.publish.licence,
+        config.seed,
+        previous,
+    )
 
 
 def publication_key(selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
@@ -221,12 +320,24 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
             rooms={"select": SELECT_VERSION, "cells": mining_cells.VERSION, "publish": PUBLISH_VERSION},
             rules={step.rule.name: step.rule.version for step in bound.rules},
         ),
-        config=config_identity(config),
+        config=config_identity(config, bound.teachers),
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
         miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
+        teachers={teacher: _teacher_identity(teacher, refs, store) for teacher in bound.teachers},
         recipe=recipe_identity(bound, config.seed),
     )
+
+
+def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str, str | int | float | bool | None]:
+    scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
+    given: dict[str, str | int | float | bool | None] = {
+        "version": find_teacher(teacher).VERSION,
+        "scores": scores.content,
+        "pairs": scores.rows,
+        "unscored": int(str(store.manifest(scores.kind, scores.fingerprint).facts["unscored"])),
+    }
+    return {**given, "encoder": encoder} if encoder else given
 
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:

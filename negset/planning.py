@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from negset import building
@@ -26,11 +27,13 @@ from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    GuideRefs,
     IndexesRef,
     LedgerRefs,
     MiningRefs,
     Ref,
     ReportRef,
+    ScoresRef,
     SelectionRef,
     SnapshotRef,
     StatisticsRef,
@@ -53,15 +56,17 @@ class PlannedRoom:
     """Why cells would run, and how, a line each."""
 
 
-def plan_build(config: BuildConfig, store: Store) -> list[PlannedRoom]:
+def plan_build(config: BuildConfig, store: Store, sets: Path | None = None) -> list[PlannedRoom]:
     """List the rooms of the build of `config` in their order, with what is in `store` of each.
+
+    `sets` is the folder of published sets, whose latest version the gates compare with.
 
     Nothing is computed but fingerprints. Raises ConfigError as the build itself would.
     """
-    return list(_walk(config, store))
+    return list(_walk(config, store, sets))
 
 
-def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
+def _walk(config: BuildConfig, store: Store, sets: Path | None) -> Iterator[PlannedRoom]:
     bound = building.bind(config)
     snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
     rest = ["encoder", "embed query", "embed document"] if "dense" in config.mine.miners else []
@@ -69,16 +74,19 @@ def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
     rest += ["index"] if building.uses_indexes(config) else []
     rest += [f"mine {miner}" for miner in config.mine.miners]
     rest += ["duplicates"] if needs_near_groups(bound) else []
+    if building.GUIDE in bound.teachers:
+        rest += ["guide encoder", *(f"guide embed {role}" for role in ROLES)]
+    rest += [f"teach {teacher}" for teacher in bound.teachers]
     rest += ["select", "validate", "publish"]
     if snapshot is None:
         yield PlannedRoom("ingest", "runs")
         yield from (PlannedRoom(name, "unknown", "known once the source is read") for name in rest)
         return
     yield PlannedRoom("ingest", "cached", f"{snapshot.rows:,} documents")
-    yield from _after_ingest(config, snapshot, store)
+    yield from _after_ingest(config, snapshot, store, sets)
 
 
-def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Iterator[PlannedRoom]:
+def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store, sets: Path | None) -> Iterator[PlannedRoom]:
     refs, incomplete = MiningRefs(snapshot=snapshot), False
     if "dense" in config.mine.miners:
         encoder = store.ref(EncoderRef, building.encoder_of(config, snapshot, store))
@@ -100,7 +108,7 @@ def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> I
         yield room
         refs = refs.model_copy(update={"indexes": indexes})
         incomplete = incomplete or indexes is None
-    yield from _after_materials(config, refs, store, incomplete=incomplete)
+    yield from _after_materials(config, refs, store, sets, incomplete=incomplete)
 
 
 def _plan_statistics(
@@ -142,7 +150,9 @@ def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
     return describe_choice(choice)
 
 
-def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:
+def _after_materials(
+    config: BuildConfig, refs: MiningRefs, store: Store, sets: Path | None, *, incomplete: bool
+) -> Iterator[PlannedRoom]:
     cells: dict[str, CellsRef] = {}
     for miner in config.mine.miners:
         if incomplete:
@@ -161,16 +171,42 @@ def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, inc
     if needs_near_groups(building.bind(config)):
         duplicates = store.ref(DuplicatesRef, duplicates_fingerprint(refs.snapshot.content))
         yield _room("duplicates", duplicates)
-    ready = len(cells) == len(config.mine.miners)
-    selected = None
-    if ready:
-        selected = store.ref(
-            SelectionRef, building.selection_key(config, LedgerRefs(mining=refs, cells=cells, duplicates=duplicates))
-        )
+    ledger = None
+    if len(cells) == len(config.mine.miners):
+        ledger = LedgerRefs(mining=refs, cells=cells, duplicates=duplicates)
+    for teacher in building.bind(config).teachers:
+        if teacher == building.GUIDE:
+            guide, rooms = _guide_rooms(config, refs, store)
+            ledger = ledger.model_copy(update={"guide": guide}) if ledger and guide else None
+            yield from rooms
+        found_scores = store.ref(ScoresRef, building.scores_key(config, ledger, teacher, store)) if ledger else None
+        yield _room(f"teach {teacher}", found_scores)
+        ledger = _with_scores(ledger, teacher, found_scores) if ledger and found_scores else None
+    selected = store.ref(SelectionRef, building.selection_key(config, ledger)) if ledger else None
     yield _room("select", selected)
-    report = selected and store.ref(ReportRef, building.report_key(config, selected))
+    previous = building.previous_version(config, selected, store, sets) if selected and sets else None
+    report = store.ref(ReportRef, building.report_key(config, selected, previous)) if selected else None
     yield _room("validate", report)
     yield PlannedRoom("publish", "cached" if report else "runs", "again only if LATEST moved on" if report else "")
+
+
+def _guide_rooms(config: BuildConfig, refs: MiningRefs, store: Store) -> tuple[GuideRefs | None, list[PlannedRoom]]:
+    """Say what is there of the guide's encoder and of its vectors."""
+    encoder = store.ref(EncoderRef, building.guide_encoder_of(config, refs.snapshot, store))
+    rooms, found = [_room("guide encoder", encoder)], []
+    for role in ROLES:
+        content = refs.snapshot.content
+        vectors = find_vectors(store, vectors_fingerprint(encoder, content, role)) if encoder else None
+        rooms.append(_room(f"guide embed {role}", vectors))
+        found.append(vectors)
+    queries, documents = found
+    if encoder is None or queries is None or documents is None:
+        return None, rooms
+    return GuideRefs(encoder=encoder, query_vectors=queries, document_vectors=documents), rooms
+
+
+def _with_scores(ledger: LedgerRefs, teacher: str, scores: ScoresRef) -> LedgerRefs:
+    return ledger.model_copy(update={"scores": {**ledger.scores, teacher: scores}})
 
 
 def _room(name: str, found: Ref | None) -> PlannedRoom:

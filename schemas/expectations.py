@@ -10,13 +10,14 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from schemas.config import GatesConfig
+from schemas.gates import GatesConfig
 from schemas.manifest import Plain, Record
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "queries": ("query_id",),
     "documents": ("doc_id",),
     "positives": ("query_id", "doc_id"),
+    "false_negatives": ("query_id", "doc_id"),
     "negatives": ("query_id", "doc_id", "rank"),
     "fates": ("query_id",),
     "candidates": ("query_id",),
@@ -74,6 +75,14 @@ class CheckResult(Record):
     """Keys of the first rows that broke it."""
     error: str = ""
     """Why the check could not be evaluated; empty where it was."""
+    scope: str = ""
+    """What was looked at: a split, a miner, a version; empty for the whole table."""
+    value: float | None = None
+    """What was measured, where the check measures something."""
+    threshold: float | None = None
+    """What `value` is held against."""
+    advice: str = ""
+    """What to do, where the check did not pass."""
 
 
 class GateReport(Record):
@@ -82,18 +91,25 @@ class GateReport(Record):
     expected: int
     evaluated: int
     checks: tuple[CheckResult, ...]
+    drift: tuple[CheckResult, ...] = ()
+    """What a comparison with the previous version said: it can stop a set, but is no part of what identifies it."""
     files: dict[str, str] = Field(default_factory=dict)
     """Path to sha256 of every file that was checked: what is published must be these bytes."""
 
     @property
+    def everything(self) -> tuple[CheckResult, ...]:
+        """The checks of the set itself, then those against its previous version."""
+        return self.checks + self.drift
+
+    @property
     def failed(self) -> tuple[CheckResult, ...]:
         """The critical checks that did not pass."""
-        return tuple(check for check in self.checks if not check.passed and check.severity == "critical")
+        return tuple(check for check in self.everything if not check.passed and check.severity == "critical")
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
         """The checks that only warn and did not pass."""
-        return tuple(check for check in self.checks if not check.passed and check.severity == "warning")
+        return tuple(check for check in self.everything if not check.passed and check.severity == "warning")
 
     @property
     def passed(self) -> bool:
@@ -112,6 +128,7 @@ def _null(*columns: str) -> str:
 ROW_COUNTS: Final = tuple(
     Expectation(name=f"{table}_present", description=f"The {table} table has rows", table=table, kind="row_count")
     for table in KEYS
+    if table != "false_negatives"
 )
 
 QUERIES: Final = (
@@ -142,8 +159,23 @@ POSITIVES: Final = (
     ),
     _never("positives", "positives_query_resolves", "A positive's query is published", "query_known = 0"),
     _never("positives", "positives_document_resolves", "A positive's document is published", "doc_known = 0"),
-    _never("positives", "positives_judged", "The qrels say that a positive is one", "judged = 0"),
+    _never(
+        "positives",
+        "positives_judged",
+        "The qrels say that a labelled positive is one",
+        "source = 'labelled' AND judged = 0",
+    ),
     _never("positives", "positives_finite", "A positive's score is a finite number or unknown", "finite = 0"),
+)
+FALSE_NEGATIVES: Final = (
+    _never("false_negatives", "false_negatives_key_unique", "Each pair to mask is there once", "copies > 1"),
+    _never(
+        "false_negatives", "false_negatives_query_resolves", "A pair to mask is of a published query", "query_known = 0"
+    ),
+    _never("false_negatives", "false_negatives_document_resolves", "A document to mask is published", "doc_known = 0"),
+    _never(
+        "false_negatives", "false_negatives_no_negative", "No pair to mask is a negative of the set", "negative = 1"
+    ),
 )
 NEGATIVES: Final = (
     _never("negatives", "negatives_key_unique", "A query has one negative at each rank", "rank_copies > 1"),
@@ -265,7 +297,7 @@ def set_expectations(
     A negative without the scores that a limit compares breaks it, as it does in the rules. With `time`, so does one
     that its query could not know.
     """
-    fixed = (*ROW_COUNTS, *QUERIES, *DOCUMENTS, *POSITIVES, *NEGATIVES, *FATES, *CANDIDATES, *NTUPLES)
+    fixed = (*ROW_COUNTS, *QUERIES, *DOCUMENTS, *POSITIVES, *FALSE_NEGATIVES, *NEGATIVES, *FATES, *CANDIDATES, *NTUPLES)
     limited = tuple(
         _never(
             "negatives",

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "1.1.0"
+SCHEMA_VERSION: Final = "1.2.0"
 """Semantic version of the tables. A removed or retyped column raises the first number."""
 
 _IDS: Final = pa.string()
@@ -80,6 +80,7 @@ SCORED_CANDIDATES: Final = pa.schema(
         pa.field("rejected_by", _WORD),
         pa.field("rejected_value", pa.float32()),
         pa.field("rejected_threshold", pa.float32()),
+        _required("relabelled", pa.bool_(), {"note": "rejected as a negative and published as a positive"}),
         pa.field("position", pa.int32(), metadata={"note": "place among the chosen, from 1; null if not chosen"}),
     ]
 )
@@ -100,7 +101,30 @@ SET_POSITIVES: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("relevance", pa.int32()),
         pa.field("score", pa.float32()),
+        _required("source", _WORD, {"note": "labelled by the source, or relabelled by a rule"}),
         _required("split", pa.string()),
+    ]
+)
+SET_FALSE_NEGATIVES: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("reason", _WORD, {"note": "the rule that suspects the document to be relevant"}),
+        pa.field("value", pa.float32()),
+        pa.field("threshold", pa.float32()),
+        _required("split", pa.string()),
+    ]
+)
+SET_DIAGNOSTICS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("split", pa.string()),
+        _required("negatives", pa.int32(), {"note": "that have a score"}),
+        pa.field("positive", pa.float64(), metadata={"note": "lowest score among the positives"}),
+        pa.field("negative_mean", pa.float64()),
+        pa.field("negative_variance", pa.float64()),
+        pa.field("negative_log_mean_exp", pa.float64(), metadata={"note": "of scores / 0.05"}),
+        pa.field("positive_log_exp", pa.float64(), metadata={"note": "positive / 0.05"}),
     ]
 )
 SET_NEGATIVES: Final = pa.schema(
@@ -146,7 +170,9 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "queries": SET_QUERIES,
     "documents": SET_DOCUMENTS,
     "positives": SET_POSITIVES,
+    "false_negatives": SET_FALSE_NEGATIVES,
     "negatives": SET_NEGATIVES,
+    "diagnostics": SET_DIAGNOSTICS,
     "fates": FATES,
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
@@ -163,7 +189,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "queries": ("query_id",),
     "documents": ("doc_id",),
     "positives": ("query_id", "doc_id"),
+    "false_negatives": ("query_id", "doc_id"),
     "negatives": ("query_id", "rank"),
+    "diagnostics": ("query_id",),
     "fates": ("query_id",),
     "ntuples": (),
     "shard_texts": ("sha256",),

@@ -64,9 +64,11 @@ def train(
 
 
 def training_tables(opened: PublishedSet) -> object:
-    """Read the tables of a set that training needs."""
+    """Read the tables of a set that training needs; sets of earlier versions name no false negatives."""
     tables = import_module("negset.training.examples").SetTables
-    return tables(**{name: opened.table(name) for name in ("queries", "documents", "positives", "negatives")})
+    there = {file.table for file in opened.manifest.files}
+    names = ("queries", "documents", "positives", "negatives", "false_negatives")
+    return tables(**{name: opened.table(name) for name in names if name in there})
 
 
 def _static_start(store: Store, ref: EncoderRef) -> object:

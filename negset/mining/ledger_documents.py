@@ -56,15 +56,19 @@ class LedgerDocuments:
         return pl.concat(parts).gather(np.argsort(order_U))
 
 
-def open_documents(inputs: MiningInputs, labelled: Rows, folder: Path) -> LedgerDocuments:
-    """Read ids, and put the texts that scoring may ask for into `folder`.
+def open_documents(inputs: MiningInputs, labelled: Rows, folder: Path, *, all_texts: bool = False) -> LedgerDocuments:
+    """Read ids, and put the texts that scoring may ask for into `folder`, or `all_texts` there are.
 
     A miner that stands alone has scored what it proposed; only the documents of the rows `labelled`, which it may
     have missed, are scored without it.
     """
     ids = doc_ids(inputs.snapshot)
-    wanted = ids.gather(np.unique(labelled)) if len(set(inputs.config.miners)) == 1 else ids
-    wanted = wanted if "dense" in inputs.config.miners else wanted.clear()
+    if all_texts:
+        wanted = ids
+    elif "dense" not in inputs.config.miners:
+        wanted = ids.clear()
+    else:
+        wanted = ids.gather(np.unique(labelled)) if len(set(inputs.config.miners)) == 1 else ids
     rows: dict[str, Rows] = {}
     with pa.OSFile(str(folder / _FILE), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as file:
         for name in inputs.snapshot.partitions():

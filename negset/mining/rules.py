@@ -1,7 +1,8 @@
 """Rules that choose among candidates: their protocol, their registry, how a rejection is written down.
 
 A rule is a function from a frame of candidates and its params to a frame of the same rows. Its kind fixes
-its promise: a scorer adds its score column, a filter only fills `rejected_by`, a sampler only fills `position`.
+its promise: a scorer adds its score column, a filter only fills `rejected_by`, a labeller rejects and fills
+`relabelled`, a weigher only multiplies `weight`, a sampler only fills `position`.
 A file of a rule folder holds one rule of the same name; nothing else lists it.
 """
 
@@ -11,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from negset.errors import ConfigError, UnknownRuleError
 
-Kind = Literal["scorer", "filter", "sampler"]
-FOLDERS = ("negset.mining.scorers", "negset.mining.filters", "negset.mining.samplers")
+Kind = Literal["scorer", "filter", "labeller", "weigher", "sampler"]
+FOLDERS = tuple(f"negset.mining.{kind}s" for kind in get_args(Kind))
 EPSILON = 1e-6
 """Slack of every comparison with a threshold: scores are rounded to 6 digits, equality keeps."""
 
@@ -34,6 +35,19 @@ class ScoreParams(Params):
     """Options of a rule that compares scores."""
 
     by: str = Field("", description="miner or scorer whose scores are compared; empty for the recipe's")
+
+
+class RankersParams(Params):
+    """Options of a rule that asks several miners and teachers."""
+
+    miners: str = Field(
+        "", description="miners and teachers asked, separated by commas; empty for all miners with scores"
+    )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names in `miners`, each once, in their order."""
+        return tuple(dict.fromkeys(name.strip() for name in self.miners.split(",") if name.strip()))
 
 
 class SamplerParams(Params):
@@ -54,7 +68,10 @@ Apply = Callable[[pl.LazyFrame, ParamsT], pl.LazyFrame]
 
 @dataclass(frozen=True)
 class Rule:
-    """A registered rule. `version` is its author's word that what it computes has not changed."""
+    """A registered rule. `version` is its author's word that what it computes has not changed.
+
+    What a rule that `suspects` rejects may be relevant: such pairs are published, for a trainer to mask.
+    """
 
     name: str
     kind: Kind
@@ -62,18 +79,31 @@ class Rule:
     needs: tuple[str, ...]
     params: type[Params]
     apply: Callable[[pl.LazyFrame, Any], pl.LazyFrame]
+    suspects: bool = False
 
     def columns(self, params: Params) -> tuple[str, ...]:
-        """Give the columns that the rule reads under `params`: `{by}` in `needs` follows the option `by`."""
+        """Give the columns that the rule reads under `params`.
+
+        `{by}` in `needs` follows the option `by`; a need with `{each}` is one for each of the option `miners`.
+        """
         by = getattr(params, "by", "")
-        return tuple(need.format(by=f"_{by}" if by else "") for need in self.needs)
+        suffix = f"_{by}" if by else ""
+        named = params.named if isinstance(params, RankersParams) else ()
+        each = [f"_{name}" for name in named] or [""]
+        return tuple(dict.fromkeys(need.format(by=suffix, each=name) for need in self.needs for name in each))
 
 
 _REGISTRY: dict[str, Rule] = {}
 
 
 def rule(
-    name: str, *, kind: Kind, params: type[ParamsT], needs: Sequence[str] = (), version: int = 1
+    name: str,
+    *,
+    kind: Kind,
+    params: type[ParamsT],
+    needs: Sequence[str] = (),
+    suspects: bool = False,
+    version: int = 1,
 ) -> Callable[[Apply[ParamsT]], Apply[ParamsT]]:
     """Register the decorated function as the rule `name`, which reads the columns `needs`."""
 
@@ -82,7 +112,7 @@ def rule(
         if other is not None and other.apply.__module__ != apply.__module__:
             message = f"two rules are named {name!r}: in {other.apply.__module__} and in {apply.__module__}"
             raise ConfigError(message)
-        _REGISTRY[name] = Rule(name, kind, version, tuple(needs), params, apply)
+        _REGISTRY[name] = Rule(name, kind, version, tuple(needs), params, apply, suspects)
         return apply
 
     return register
@@ -154,3 +184,25 @@ def reject(
     return candidates.with_columns(
         **{name: pl.when(hit).then(found).otherwise(pl.col(name)) for name, found in verdict.items()}
     )
+
+
+def relabel(
+    candidates: pl.LazyFrame,
+    condition: pl.Expr,
+    reason: str,
+    value: pl.Expr | None = None,
+    threshold: pl.Expr | None = None,
+) -> pl.LazyFrame:
+    """Reject by `reason` where `condition` holds and call the pair a positive of the set.
+
+    A null condition does neither, as does a pair that people judged: no model overrules them. Nothing that was
+    rejected before is relabelled.
+    """
+    hit = survives() & condition.fill_null(value=False) & ~pl.col("judged")
+    marked = candidates.with_columns(relabelled=pl.col("relabelled") | hit)
+    return reject(marked, hit, reason, value, threshold)
+
+
+def weigh(candidates: pl.LazyFrame, factor: pl.Expr) -> pl.LazyFrame:
+    """Multiply the weight of each candidate by `factor`, which is 1 where it is null."""
+    return candidates.with_columns(weight=pl.col("weight") * factor.cast(pl.Float64).fill_null(1.0))

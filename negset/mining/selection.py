@@ -1,9 +1,9 @@
 """Apply a bound recipe to candidates, a block of queries at a time, and account for every query.
 
 Rules see the candidate frame of mining with these columns added: `rejected_by`, `rejected_value`,
-`rejected_threshold`, `position`, `sample_prob`, `hardness` (the place among all candidates of the query: score
-descending, nulls last, then document), the ids' hashes `query_key` and `doc_key`, and, where a rule reads them,
-`near_group` and `near_positive`. Rows are in the order of query and document, which no rule changes.
+`rejected_threshold`, `relabelled`, `weight`, `position`, `sample_prob`, `hardness` (the place among all candidates
+of the query: score descending, nulls last, then document), the ids' hashes `query_key` and `doc_key`, and, where a
+rule reads them, `near_group` and `near_positive`. Rows are in the order of query and document, which no rule changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,12 +31,14 @@ _NO_CANDIDATES: Final[dict[str, type[pl.DataType]]] = {
     **{"query": pl.UInt32, "doc": pl.UInt32, "query_id": pl.String, "doc_id": pl.String, "rank": pl.Int32},
     **{"score": pl.Float64, "positive_score": pl.Float64, "is_positive": pl.Boolean, "judged": pl.Boolean},
 }
-_BLANK: Final[dict[str, type[pl.DataType]]] = {
-    "rejected_by": pl.String,
-    "rejected_value": pl.Float64,
-    "rejected_threshold": pl.Float64,
-    "position": pl.Int32,
-    "sample_prob": pl.Float64,
+BLANK: Final[dict[str, pl.Expr]] = {
+    "rejected_by": pl.lit(None, dtype=pl.String),
+    "rejected_value": pl.lit(None, dtype=pl.Float64),
+    "rejected_threshold": pl.lit(None, dtype=pl.Float64),
+    "relabelled": pl.lit(value=False),
+    "weight": pl.lit(1.0),
+    "position": pl.lit(None, dtype=pl.Int32),
+    "sample_prob": pl.lit(None, dtype=pl.Float64),
 }
 """Columns that the rules fill."""
 
@@ -55,6 +57,8 @@ def select_blocks(
 ) -> Iterator[Selection]:
     """Select from each of `blocks` (whole, consecutive queries) by `recipe`; every asked query gets its one fate.
 
+    A query without a positive gets negatives only where a rule relabels a candidate of it.
+
     Raises ContractError for blocks out of order, and for a score that is not finite.
     """
     total, done, miner = inputs.queries.height, 0, pl.Enum([recipe.by])
@@ -69,13 +73,17 @@ def select_blocks(
         yield _select(block, inputs, recipe, inputs.queries[done : last + 1])
         done = last + 1
         progress("select", done, total)
-    yield _nothing(inputs.queries[done:], recipe, miner)
+    yield _nothing(_dropped_as_bare(inputs.queries[done:], inputs.unlabelled), recipe, miner)
     progress("select", total, total)
 
 
 def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, queries: pl.DataFrame) -> Selection:
     _check_scores(block, inputs)
     judged = apply_rules(_attach(block, inputs, queries), recipe)
+    if len(bare := _bare(inputs, judged.filter("relabelled").get_column("query"))):
+        kept = ~pl.col("query").is_in(bare.implode())
+        judged = judged.with_columns(pl.when(kept).then(name).alias(name) for name in ("position", "sample_prob"))
+        queries = _dropped_as_bare(queries, bare)
     judged = judged.with_columns(
         pl.col("rejected_by").cast(_reasons(recipe)),
         query_id=inputs.queries["query_id"].gather(judged["query"]),
@@ -87,9 +95,11 @@ def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, q
 
 def _nothing(queries: pl.DataFrame, recipe: BoundRecipe, miner: pl.Enum) -> Selection:
     """Give the fates of `queries` that have no candidates, beside empty tables."""
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {"miner": miner, **_NO_CANDIDATES, **_BLANK}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"miner": miner, **_NO_CANDIDATES}
     empty = pl.DataFrame(schema={**schema, f"rank_{recipe.by}": pl.Int32})
-    empty = empty.with_columns(pl.col("rejected_by").cast(_reasons(recipe)), scores=_scores(empty))
+    empty = empty.with_columns(**BLANK).with_columns(
+        pl.col("rejected_by").cast(_reasons(recipe)), scores=_scores(empty)
+    )
     negatives = _negatives(empty.with_columns(split=pl.lit("")))
     return Selection(_to_candidates(empty), negatives, _to_fates(empty, queries, recipe))
 
@@ -122,8 +132,7 @@ def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame)
         group = inputs.near_group[doc]
         known = near_known_positive(inputs, query, group)
         added += [pl.Series("near_group", group, dtype=pl.UInt32), pl.Series("near_positive", known, dtype=pl.Boolean)]
-    blank = {name: pl.lit(None, dtype=kind) for name, kind in _BLANK.items()}
-    return kept.with_columns(*added, **blank, hardness=_hardness())
+    return kept.with_columns(*added, **BLANK, hardness=_hardness())
 
 
 def _in_order(block: pl.DataFrame) -> pl.DataFrame:
@@ -148,6 +157,16 @@ def apply_rules(candidates: pl.DataFrame, recipe: BoundRecipe) -> pl.DataFrame:
         message = f"{candidates.height} candidates became {judged.height} under the rules {names}, which may drop none"
         raise ContractError(message)
     return judged
+
+
+def _bare(inputs: SelectionInputs, relabelled: pl.Series) -> pl.Series:
+    """Give the queries that have no positive, neither labelled nor among those for which a rule `relabelled` one."""
+    return inputs.unlabelled.filter(~inputs.unlabelled.is_in(relabelled.implode()))
+
+
+def _dropped_as_bare(queries: pl.DataFrame, bare: pl.Series) -> pl.DataFrame:
+    named = pl.when(pl.col("query").is_in(bare.implode())).then(pl.lit("no_positive"))
+    return queries.with_columns(reason=named.otherwise("reason"))
 
 
 def _reasons(recipe: BoundRecipe) -> pl.Enum:
@@ -190,7 +209,6 @@ def _negatives(chosen: pl.DataFrame) -> pl.DataFrame:
         chosen.with_columns(
             rank=pl.col("position"),
             miner_rank=pl.coalesce(*own_rank),
-            weight=pl.lit(1.0),
             source=source.otherwise(pl.lit("mined")).cast(SOURCE),
             positive_id=pl.lit(None, dtype=pl.String),
         )

@@ -1,13 +1,15 @@
 """Lay out the tables of a version from a selection and the snapshot that it was made from."""
 
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from negset.mining.diagnostics import score_statistics
 from negset.publishing.flat_view import full_queries, negatives_wanted, write_tuples
-from negset.publishing.parts import part_files, part_path, read_parts, scan_parts, write_parts
+from negset.publishing.parts import as_strings, part_files, part_path, read_parts, scan_parts, write_parts
 from negset.snapshot import Snapshot
 from negset.tables import Told, told_nobody
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
@@ -17,16 +19,24 @@ SELECTED = ("negatives", "fates", "candidates")
 
 
 def assemble_set(
-    selection: Path, snapshot: Snapshot, folder: Path, *, keep_candidates: bool = True, told: Told = told_nobody
+    selection: Path,
+    snapshot: Snapshot,
+    folder: Path,
+    *,
+    keep_candidates: bool = True,
+    suspects: Sequence[str] = (),
+    told: Told = told_nobody,
 ) -> SetCounts:
     """Write the tables of a set below `folder`/data and give what was counted.
 
     The folder `selection` holds candidates, negatives and fates, as data/<table>/part-*.parquet or
     <table>.parquet; their files are copied, unless `folder` is the same. Only queries that were kept or are
-    short are published, with their texts, positives and every document that they refer to.
+    short are published, with their texts, positives and every document that they refer to. What one of the rules
+    `suspects` rejected is published as a false negative where the set has the document, since a trainer may meet it
+    as another query's.
     """
     fates = read_parts(selection, "fates")
-    negatives = read_parts(selection, "negatives", ["query_id", "doc_id", "rank", "split"])
+    negatives = read_parts(selection, "negatives", ["query_id", "doc_id", "rank", "split", "score", "positive_score"])
     candidates = scan_parts(selection, "candidates")
     queries = published_queries(snapshot, fates)
     positives = published_positives(snapshot, queries, candidates)
@@ -34,14 +44,27 @@ def assemble_set(
     wanted = negatives_wanted(fates)
     for table in SELECTED if keep_candidates else SELECTED[:2]:
         copy_parts(selection, table, folder)
-    made = {"queries": queries, "documents": documents, "positives": positives}
+    doubtful = false_negatives(candidates, queries, documents, suspects)
+    made = {
+        "queries": queries,
+        "documents": documents,
+        "positives": positives,
+        "false_negatives": doubtful,
+        "diagnostics": score_statistics(negatives),
+    }
     with ThreadPoolExecutor(2) as workers:  # Parquet is written on one thread a file
         flat = workers.submit(write_tuples, queries, documents, positives, negatives, wanted, folder, told)
         tables = [workers.submit(write_parts, frame, table, folder, told) for table, frame in made.items()]
         funnel = candidate_funnel(candidates)
         tuples, _ = flat.result(), [written.result() for written in tables]
     rows = {table: frame.height for table, frame in {**made, "negatives": negatives, "fates": fates}.items()}
-    with_split = {"queries": queries, "positives": positives, "negatives": negatives, "fates": fates}
+    with_split = {
+        "queries": queries,
+        "positives": positives,
+        "false_negatives": doubtful,
+        "negatives": negatives,
+        "fates": fates,
+    }
     return SetCounts(
         negatives_wanted=wanted,
         rows={**rows, "ntuples": sum(tuples.values())} | ({"candidates": funnel.mined} if keep_candidates else {}),
@@ -71,17 +94,45 @@ def published_queries(snapshot: Snapshot, fates: pl.DataFrame) -> pl.DataFrame:
 def published_positives(snapshot: Snapshot, queries: pl.DataFrame, candidates: pl.LazyFrame) -> pl.DataFrame:
     """Give each positive of `queries` once, with its score where it is among the `candidates`.
 
-    A pair that is judged in several splits counts in its query's own; failing that, in the first by name.
+    A pair that is judged in several splits counts in its query's own; failing that, in the first by name. What a
+    rule relabelled comes with relevance 1, in its query's split.
     """
     scores = candidates.filter(pl.col("is_positive")).select("query_id", "doc_id", "score")
-    return (
+    labelled = (
         snapshot.qrels()
         .filter(pl.col("relevance") >= 1)
         .join(queries.select("query_id", own=pl.col("split")), on="query_id")
         .sort("query_id", "doc_id", pl.col("split") != pl.col("own"), "split")
         .unique(["query_id", "doc_id"], keep="first", maintain_order=True)
         .join(scores.collect(engine="streaming"), on=["query_id", "doc_id"], how="left", maintain_order="left")
-        .select("query_id", "doc_id", "relevance", "score", "split")
+        .select("query_id", "doc_id", "relevance", "score", pl.lit("labelled").alias("source"), "split")
+    )
+    found = candidates.filter("relabelled").select("query_id", "doc_id", "score").collect(engine="streaming")
+    relabelled = found.join(queries.select("query_id", "split"), on="query_id").select(
+        "query_id",
+        "doc_id",
+        pl.lit(1, dtype=labelled.schema["relevance"]).alias("relevance"),
+        "score",
+        pl.lit("relabelled").alias("source"),
+        "split",
+    )
+    return pl.concat([labelled, relabelled]).sort("query_id", "doc_id") if relabelled.height else labelled
+
+
+def false_negatives(
+    candidates: pl.LazyFrame, queries: pl.DataFrame, documents: pl.DataFrame, suspects: Sequence[str]
+) -> pl.DataFrame:
+    """Give the pairs of `queries` and `documents` that one of the rules `suspects` rejected, sorted by pair."""
+    doubtful = (
+        candidates.filter(pl.col("rejected_by").is_in(list(suspects)) & ~pl.col("is_positive") & ~pl.col("relabelled"))
+        .select("query_id", "doc_id", reason="rejected_by", value="rejected_value", threshold="rejected_threshold")
+        .collect(engine="streaming")
+    )
+    return (
+        as_strings(doubtful)
+        .join(documents.select("doc_id"), on="doc_id", how="semi")
+        .join(queries.select("query_id", "split"), on="query_id")
+        .sort("query_id", "doc_id")
     )
 
 

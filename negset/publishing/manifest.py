@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -115,10 +115,10 @@ def read_manifest(folder: Path) -> SetManifest:
         raise ArtifactError(message) from error
 
 
-def config_identity(config: BuildConfig) -> dict[str, object]:
+def config_identity(config: BuildConfig, teachers: Sequence[str] = ()) -> dict[str, object]:
     """Give what of `config` decides rows, without places: no path, URL, or name of a credential.
 
-    What lies in those places is named by content elsewhere in the manifest.
+    What lies in those places is named by content elsewhere in the manifest. Of the teachers, those that were asked.
     """
     kept = {
         **identity(config),
@@ -129,6 +129,7 @@ def config_identity(config: BuildConfig) -> dict[str, object]:
         },
         "recipe": {**identity(config.recipe), "name": Path(config.recipe.name).stem},
         "mine": {**identity(config.mine), "run": _without(identity(config.mine.run), _RUN_PLACES)},
+        "teach": {teacher: _placeless(identity(getattr(config.teach, teacher))) for teacher in teachers},
     }
     plain: dict[str, object] = json.loads(json.dumps(kept, allow_nan=False))
     return plain
@@ -152,6 +153,14 @@ def score_limits(recipe: RecipeIdentity) -> tuple[ScoreLimit, ...]:
         for step in recipe.rules
         if step.rule in _LIMITS and step.options.get("by", "") in ("", recipe.by)
     )
+
+
+def _placeless(section: Mapping[str, object]) -> dict[str, object]:
+    """Leave the places of a teacher out of its `section`, and of the encoder in it."""
+    kept = {name: value for name, value in section.items() if name not in (*_ENCODER_PLACES, "path")}
+    inner = {name: _placeless(value) for name, value in kept.items() if isinstance(value, Mapping)}
+    named = {"model": _name_only(str(kept["model"]))} if "model" in kept else {}
+    return {**kept, **inner, **named}
 
 
 def _without(section: dict[str, object], options: tuple[str, ...]) -> dict[str, object]:

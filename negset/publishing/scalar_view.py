@@ -93,8 +93,10 @@ def _views(
     yield "queries", queries_view(queries, positives, fates, facts)
     yield "documents", documents_view(documents, facts)
     yield "positives", positives_view(positives, queries, documents, facts)
+    yield "false_negatives", false_negatives_view(folder, queries, documents)
+    relabelled = positives.filter(pl.col("source") == "relabelled").select("query_id", "doc_id")
     for part in whole_queries(folder, "negatives"):
-        yield "negatives", negatives_view(part, queries, documents, facts, timed=timed)
+        yield "negatives", negatives_view(part, queries, documents, facts, relabelled, timed=timed)
     counted, ledger = negatives_by_query(folder), summed.result()
     yield "fates", fates_view(fates, queries, counted, ledger, facts, splits)
     yield "candidates", candidates_view(ledger, counted)
@@ -187,6 +189,7 @@ def positives_view(
             *pair,
             "relevance",
             "score",
+            "source",
             "split",
             copies=pl.len().over(pair),
             query_known=_flag("query_known"),
@@ -198,8 +201,33 @@ def positives_view(
     )
 
 
+def false_negatives_view(folder: Path, queries: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """Give each pair that a trainer is to mask, with whether its ids resolve and the set calls it a negative."""
+    pair = ["query_id", "doc_id"]
+    doubtful = read_parts(folder, "false_negatives")
+    negatives = read_parts(folder, "negatives", pair).join(doubtful, on=pair, how="semi")
+    return (
+        _resolved(doubtful, queries, documents)
+        .join(_marked(negatives.unique(), "negative"), on=pair, how="left")
+        .select(
+            *pair,
+            "reason",
+            copies=pl.len().over(pair),
+            query_known=_flag("query_known"),
+            doc_known=_flag("doc_known"),
+            negative=_flag("negative"),
+        )
+    )
+
+
 def negatives_view(
-    part: pl.DataFrame, queries: pl.DataFrame, documents: pl.DataFrame, facts: Facts, *, timed: bool = False
+    part: pl.DataFrame,
+    queries: pl.DataFrame,
+    documents: pl.DataFrame,
+    facts: Facts,
+    relabelled: pl.DataFrame,
+    *,
+    timed: bool = False,
 ) -> pl.DataFrame:
     """Give each negative of a `part` with every flag that the checks ask about; a query's rows lie in one part.
 
@@ -215,12 +243,13 @@ def negatives_view(
         .join(facts.documents.select("doc_id", "doc_text", "created_at"), on="doc_id", how="left")
         .join(_marked(facts.known_ids, "known_positive"), on=["query_text", "doc_id"], how="left")
         .join(_marked(facts.known_texts, "known_text"), on=texts, how="left")
+        .join(_marked(relabelled, "relabelled"), on=["query_id", "doc_id"], how="left")
         .join(queries.select("query_id", query_split="split").unique("query_id"), on="query_id", how="left")
         .sort("query_id", "rank", "score", descending=[False, False, True], nulls_last=True)
     )
     before = pl.col("score").shift(1).over("query_id")
     later = pl.int_range(pl.len()).over("query_id") > 0
-    known = pl.col("known_positive").fill_null(value=False)
+    known = pl.col("known_positive").fill_null(value=False) | pl.col("relabelled").fill_null(value=False)
     return joined.select(
         "query_id",
         "doc_id",

@@ -5,7 +5,8 @@ Documents with equal normalised texts are one document here, so that a twin of a
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from negset.errors import ConfigError, MissingColumnsError, listed
 from negset.text import document_texts, text_digests
 
 Rows = NDArray[np.int64]
+_PAIR: Final = {"query_id": pl.String, "doc_id": pl.String}
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Groups:
 
 @dataclass(frozen=True)
 class SetTables:
-    """The tables of a published set that training reads, in the registered columns."""
+    """The tables of a published set that training reads, in the registered columns.
+
+    `false_negatives` are pairs that no batch may hold against each other; a set of an earlier version has none.
+    """
 
     queries: pl.DataFrame
     documents: pl.DataFrame
     positives: pl.DataFrame
     negatives: pl.DataFrame
+    false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ def build_examples(
 ) -> Examples:
     """Number the queries of `split` that may be trained on, and the documents that they use.
 
-    `known` (query_id, doc_id) are known positives beyond those of the set. A query whose normalised text is one
+    `known` (query_id, doc_id) are known positives beyond those of the set; what the set suspects to be relevant
+    counts as them. A query whose normalised text is one
     of `held_out_texts` is left out, as is one without a positive in the documents and, where it would have no
     candidate but its positive (not `in_batch`), one without a negative. `negatives` above zero keeps the first
     so many of each query.
@@ -90,7 +97,13 @@ def build_examples(
     candidates = _queries_of_split(tables.queries, split)
     pairs = tables.positives.select("query_id", "doc_id").join(documents, on="doc_id").unique(["query_id", "row"])
     forbidden = _spread_over_texts(
-        pl.concat([pairs.select("query_id", "row"), _rows(known, documents)]), tables.queries
+        pl.concat(
+            [
+                pairs.select("query_id", "row"),
+                *(_rows(masked, documents) for masked in (known, tables.false_negatives)),
+            ]
+        ),
+        tables.queries,
     )
     hard = (
         tables.negatives.join(documents, on="doc_id")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negset.fingerprint import canonical_json, fingerprint, identity, rows_digest
-from schemas.config import EncoderConfig, MineConfig
+from schemas.config import MineConfig
+from schemas.encoder import EncoderConfig
 
 
 def test_runtime_fields_are_not_identity():

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from schemas.config import GatesConfig
 from schemas.expectations import KEYS, CheckResult, Expectation, GateReport, ScoreLimit, set_expectations
+from schemas.gates import GatesConfig
 
 LIMITS = [ScoreLimit(kind="margin", value=0.05), ScoreLimit(kind="max_score", value=0.7)]
 
@@ -20,7 +20,7 @@ def test_names_are_unique_and_tables_known():
 
 def test_every_table_must_have_rows():
     counted = {one.table for one in set_expectations(GatesConfig(), []) if one.kind == "row_count"}
-    assert counted == set(KEYS)
+    assert counted == set(KEYS) - {"false_negatives"}  # a set may suspect nothing
 
 
 def test_configuration_decides_how_much_leaking_documents_matter():

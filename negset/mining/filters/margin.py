@@ -12,7 +12,7 @@ class MarginParams(ScoreParams):
     margin: float = Field(0.05, ge=0, allow_inf_nan=False, description="least distance to the lowest positive's score")
 
 
-@rule("margin", kind="filter", needs=["score{by}", "positive_score{by}"], params=MarginParams)
+@rule("margin", kind="filter", needs=["score{by}", "positive_score{by}"], params=MarginParams, suspects=True)
 def margin(candidates: pl.LazyFrame, params: MarginParams) -> pl.LazyFrame:
     """Reject a candidate less than `margin` below the positive; without either score too."""
     score = scored("score", params.by)

@@ -12,7 +12,7 @@ class MaxScoreParams(ScoreParams):
     threshold: float = Field(0.7, allow_inf_nan=False, description="highest score that is kept")
 
 
-@rule("max_score", kind="filter", needs=["score{by}"], params=MaxScoreParams)
+@rule("max_score", kind="filter", needs=["score{by}"], params=MaxScoreParams, suspects=True)
 def max_score(candidates: pl.LazyFrame, params: MaxScoreParams) -> pl.LazyFrame:
     """Reject a candidate scoring above `threshold`, or without a score."""
     score = scored("score", params.by)

@@ -12,7 +12,13 @@ class PercentOfPositiveParams(ScoreParams):
     share: float = Field(0.95, gt=0, le=1, description="highest share of the lowest positive's score that is kept")
 
 
-@rule("percent_of_positive", kind="filter", needs=["score{by}", "positive_score{by}"], params=PercentOfPositiveParams)
+@rule(
+    "percent_of_positive",
+    kind="filter",
+    needs=["score{by}", "positive_score{by}"],
+    params=PercentOfPositiveParams,
+    suspects=True,
+)
 def percent_of_positive(candidates: pl.LazyFrame, params: PercentOfPositiveParams) -> pl.LazyFrame:
     """Reject a candidate above `share` of the positive's score; without either score too.
 

@@ -142,6 +142,7 @@ def candidate_frame():
             pl.element().struct.field("value").is_not_null()
         ),
         rejected_by=pl.col("rejected_by").cast(pl.String),
+        relabelled=pl.lit(value=False),
     )
 
 
@@ -187,7 +188,9 @@ def stage(folder: Path, *, parts: int = 2, keep_candidates: bool = True) -> Stag
     write_table(negative_frame(), "negatives", selection / "negatives.parquet")
     write_table(fate_frame(), "fates", selection / "fates.parquet")
     snapshot = HandMade(parts)
-    counts = assemble_set(selection, snapshot, folder, keep_candidates=keep_candidates)
+    counts = assemble_set(
+        selection, snapshot, folder, keep_candidates=keep_candidates, suspects=["percent_of_positive"]
+    )
     return Staged(folder, counts, snapshot, selection)
 
 

@@ -2,7 +2,7 @@ import filecmp
 
 import polars as pl
 
-from negset.publishing.assembly import assemble_set, published_positives
+from negset.publishing.assembly import assemble_set, false_negatives, published_positives
 from negset.publishing.parts import read_parts
 from negset.store import stored_files
 
@@ -52,13 +52,15 @@ def test_candidates_can_be_left_out(tiny_set, tmp_path):
 
 def test_a_selection_that_is_staged_already_stays_in_place(staged):
     before = stored_files(staged.folder / "data" / "negatives")
-    for table in ("queries", "documents", "positives", "ntuples"):
+    for table in ("queries", "documents", "positives", "false_negatives", "diagnostics", "ntuples"):
         for path in (staged.folder / "data" / table).rglob("*.parquet"):
             path.rename(path.with_suffix(".old"))
-    for table in ("queries", "documents", "positives"):
+    for table in ("queries", "documents", "positives", "false_negatives", "diagnostics"):
         (staged.folder / "data" / table).rename(staged.folder / f"old-{table}")
     (staged.folder / "data" / "ntuples").rename(staged.folder / "old-ntuples")
-    assert assemble_set(staged.folder, staged.snapshot, staged.folder) == staged.counts
+    assert (
+        assemble_set(staged.folder, staged.snapshot, staged.folder, suspects=["percent_of_positive"]) == staged.counts
+    )
     assert stored_files(staged.folder / "data" / "negatives") == before
     name = "part-00000"
     pair = (staged.folder / "data/queries" / f"{name}.parquet", staged.folder / "old-queries" / f"{name}.old")
@@ -71,3 +73,30 @@ def test_a_pair_judged_in_two_splits_counts_in_its_querys_own(staged, tiny_set):
     queries = read_parts(staged.folder, "queries")
     positives = published_positives(snapshot, queries, tiny_set.candidate_frame().lazy())
     assert positives.select("query_id", "doc_id", "split").rows() == [("q1", "d01", "dev"), ("q3", "d09", "test")]
+
+
+def test_what_a_rule_relabelled_is_published_as_a_positive_beside_the_labelled_ones(staged, tiny_set):
+    found = (pl.col("query_id") == "q1") & (pl.col("doc_id") == "d07")
+    candidates = tiny_set.candidate_frame().with_columns(relabelled=found).lazy()
+    queries = read_parts(staged.folder, "queries")
+    positives = published_positives(staged.snapshot, queries, candidates)
+    mine = positives.filter(pl.col("query_id") == "q1")
+    assert mine.filter(pl.col("source") == "relabelled").select("doc_id", "relevance", "split").rows() == [
+        ("d07", 1, "train")
+    ]
+    assert mine["doc_id"].to_list() == sorted(mine["doc_id"])
+    assert "labelled" in mine["source"]
+
+
+def test_false_negatives_are_what_suspicious_rules_rejected_among_the_sets_documents(staged, tiny_set):
+    queries, documents = (read_parts(staged.folder, table) for table in ("queries", "documents"))
+    candidates = tiny_set.candidate_frame().lazy()
+    doubtful = false_negatives(candidates, queries, documents, ["percent_of_positive"])
+    assert doubtful.select("query_id", "doc_id", "reason", "split").rows() == [
+        ("q1", "d07", "percent_of_positive", "train")
+    ]
+    assert false_negatives(candidates, queries, documents, []).is_empty()
+    elsewhere = documents.filter(pl.col("doc_id") != "d07")
+    assert false_negatives(candidates, queries, elsewhere, ["percent_of_positive"]).is_empty()
+    relabelled = candidates.with_columns(relabelled=pl.lit(value=True))
+    assert false_negatives(relabelled, queries, documents, ["percent_of_positive"]).is_empty()

@@ -1,0 +1,1 @@
+"""Rules that weigh negatives: one file each, named as the rule."""
