@@ -26,6 +26,8 @@ KINDS = {
     "positive_score_guide": pl.Float64,
     "score_cross_encoder": pl.Float64,
     "positive_score_cross_encoder": pl.Float64,
+    "score_relevance": pl.Float64,
+    "positive_score_relevance": pl.Float64,
     "score_selection": pl.Float64,
     "score_vote_agreement": pl.Float64,
     "score_yes_no": pl.Float64,
