@@ -55,11 +55,16 @@ def build(config: BuildConfig) -> NegativeSetRef:
     """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
     building.bind(config)
     store = Place().open_store()
-    snapshot = _ingested(config, store)
-    refs = _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
+    refs = gather_ledger(config, store)
     selected = _selected(config, refs, store)
-    report = _validated(config, selected, snapshot, store)
+    report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
+
+
+def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
+    """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
+    snapshot = _ingested(config, store)
+    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 @flow(name="build-from-file")
@@ -166,8 +171,10 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
-    key = building.report_key(config, selected)
-    return through_cache(validate, is_stored(store, ReportRef, key))(config, selected, snapshot, fingerprint=key)
+    previous = building.previous_version(config, selected, store, Place().sets_folder())
+    key = building.report_key(config, selected, previous)
+    there = is_stored(store, ReportRef, key)
+    return through_cache(validate, there)(config, selected, snapshot, previous, fingerprint=key)
 
 
 def _published(

@@ -14,6 +14,9 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.gates.contamination import drops, leaking_queries
+from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
@@ -153,7 +156,14 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
+        *_contamination_identity(config),
     )
+
+
+def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
+    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
+    gates = config.gates
+    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
@@ -168,6 +178,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         splits=config.mine.splits,
         drop_leaks=config.gates.query_leaks == "drop",
         unlabelled=config.mine.unlabelled,
+        dropped=_contaminated(config, inputs.snapshot),
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     digests: dict[str, str] = {}
@@ -229,6 +240,14 @@ def _guide_content(refs: LedgerRefs, teacher: str) -> str:
     return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
 
 
+def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
+    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
+    if not drops(config.gates):
+        return None
+    queries = snapshot.queries()
+    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
+
+
 def selection_folder(folder: Path) -> Path:
     """Give the folder with all scored candidates: that of the set's own tables, unless it does not publish them."""
     hidden = folder / UNPUBLISHED
@@ -243,7 +262,7 @@ def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
 def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
     """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
 
-    They were taken from the rows as they were written, so that publishing need not read two million again.
+    They were taken from the rows as they were written, so that publishing need not read them again.
     """
     manifest = store.manifest(ref.kind, ref.fingerprint)
     rows = manifest.facts.get("rows_sha256")
@@ -258,9 +277,28 @@ def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
-def report_key(config: BuildConfig, selected: SelectionRef) -> str:
-    """Name the verdict of the gates on a selection."""
-    return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
+def previous_version(config: BuildConfig, selected: SelectionRef, store: Store, sets: Path) -> str | None:
+    """Name the version below `sets` that the selection is compared with, None for the first of its name."""
+    files = store.manifest(selected.kind, selected.fingerprint).files
+    staged = {file.path: file.sha256 for file in files if file.path.startswith("data/")}
+    return find_previous(sets / config.name, staged)
+
+
+def report_key(config: BuildConfig, selected: SelectionRef, previous: str | None = None) -> str:
+    """Name the verdict of the gates on a selection, compared with the version `previous`."""
+    gates = config.gates
+    return fingerprint(
+        "report",
+        VALIDATE_VERSION,
+        selected.content,
+        list(expectations(config)),
+        gates,
+        gates.drift.model_dump(),
+        evaluation_content(gates.evaluation),
+        config.publish.licence,
+        config.seed,
+        previous,
+    )
 
 
 def publication_key(selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
