@@ -12,6 +12,7 @@ class GuideConfig(Section):
     """An encoder whose cosine judges what the miners proposed, better than the one that mines."""
 
     encoder: EncoderConfig = EncoderConfig(dimensions=512)
+    """The guide, with the options of `[encoder]`."""
     depth: int = Field(0, ge=0)
     """First ranks of each miner that are scored; 0 for all."""
 
