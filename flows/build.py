@@ -55,22 +55,22 @@ def build(config: BuildConfig) -> NegativeSetRef:
     """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
     building.bind(config)
     store = Place().open_store()
-    refs = mine_ledger(config, store)
+    refs = gather_ledger(config, store)
     selected = _selected(config, refs, store)
     report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
+
+
+def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
+    """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
+    snapshot = _ingested(config, store)
+    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 @flow(name="build-from-file")
 def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
     """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
     return build(load_build_config(Path(config), overrides or []))
-
-
-def mine_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
-    """Make all that a selection by the recipe of `config` reads; what is there is not made again."""
-    snapshot = _ingested(config, store)
-    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 def _ingested(config: BuildConfig, store: Store) -> SnapshotRef:
@@ -171,8 +171,10 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
-    key = building.report_key(config, selected)
-    return through_cache(validate, is_stored(store, ReportRef, key))(config, selected, snapshot, fingerprint=key)
+    previous = building.previous_version(config, selected, store, Place().sets_folder())
+    key = building.report_key(config, selected, previous)
+    there = is_stored(store, ReportRef, key)
+    return through_cache(validate, there)(config, selected, snapshot, previous, fingerprint=key)
 
 
 def _published(

@@ -3,7 +3,7 @@
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
-from flows.build import mine_ledger
+from flows.build import gather_ledger
 from negset.errors import ConfigError
 from schemas.config import BuildConfig
 from schemas.refs import LedgerRefs
@@ -26,10 +26,10 @@ def mine_candidates(configs: list[BuildConfig]) -> list[Mined]:
     Raises ConfigError where the first, the configured one itself, is so.
     """
     store = Place().open_store()
-    found = [Mined(refs=mine_ledger(configs[0], store))]
+    found = [Mined(refs=gather_ledger(configs[0], store))]
     for config in configs[1:]:
         try:
-            found.append(Mined(refs=mine_ledger(config, store)))
+            found.append(Mined(refs=gather_ledger(config, store)))
         except ConfigError as error:
             found.append(Mined(reason=str(error)))
     return found

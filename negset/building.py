@@ -3,7 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,9 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
+from negset.gates.contamination import drops, leaking_queries
+from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
@@ -25,7 +28,7 @@ from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
-from negset.mining.teacher import find_teacher
+from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
@@ -63,10 +66,14 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have.
+    Raises ConfigError for an option of the index that its kind does not have, and for options of a teacher that the
+    recipe asks for and that cannot work.
     """
     check_options(config.mine.dense)
-    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    for teacher in bound.teachers:
+        find_teacher(teacher).check(config.teach, config.mine)
+    return bound
 
 
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
@@ -149,7 +156,14 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
+        *_contamination_identity(config),
     )
+
+
+def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
+    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
+    gates = config.gates
+    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
@@ -164,6 +178,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         splits=config.mine.splits,
         drop_leaks=config.gates.query_leaks == "drop",
         unlabelled=config.mine.unlabelled,
+        dropped=_contaminated(config, inputs.snapshot),
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     digests: dict[str, str] = {}
@@ -205,19 +220,32 @@ def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store
 
 
 def teach(
-    config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store, progress: Progress = no_progress
+    config: BuildConfig,
+    refs: LedgerRefs,
+    teacher: str,
+    store: Store,
+    progress: Progress = no_progress,
+    secrets: Mapping[str, str] = NO_SECRETS,
 ) -> ScoresRef:
-    """Let `teacher` score the candidates."""
+    """Let `teacher` score the candidates; `secrets` holds the credentials that its options name."""
     guide = None
     if teacher == GUIDE and refs.guide:
         guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
     content = _guide_content(refs, teacher)
     inputs = open_inputs(config, refs.mining, store)
-    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress)
+    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
 
 
 def _guide_content(refs: LedgerRefs, teacher: str) -> str:
     return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
+
+
+def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
+    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
+    if not drops(config.gates):
+        return None
+    queries = snapshot.queries()
+    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
 
 
 def selection_folder(folder: Path) -> Path:
@@ -234,7 +262,7 @@ def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
 def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
     """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
 
-    They were taken from the rows as they were written, so that publishing need not read two million again.
+    They were taken from the rows as they were written, so that publishing need not read them again.
     """
     manifest = store.manifest(ref.kind, ref.fingerprint)
     rows = manifest.facts.get("rows_sha256")
@@ -249,9 +277,28 @@ def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
     return set_expectations(config.gates, score_limits(recipe_identity(bind(config), config.seed)), limit)
 
 
-def report_key(config: BuildConfig, selected: SelectionRef) -> str:
-    """Name the verdict of the gates on a selection."""
-    return fingerprint("report", VALIDATE_VERSION, selected.content, list(expectations(config)))
+def previous_version(config: BuildConfig, selected: SelectionRef, store: Store, sets: Path) -> str | None:
+    """Name the version below `sets` that the selection is compared with, None for the first of its name."""
+    files = store.manifest(selected.kind, selected.fingerprint).files
+    staged = {file.path: file.sha256 for file in files if file.path.startswith("data/")}
+    return find_previous(sets / config.name, staged)
+
+
+def report_key(config: BuildConfig, selected: SelectionRef, previous: str | None = None) -> str:
+    """Name the verdict of the gates on a selection, compared with the version `previous`."""
+    gates = config.gates
+    return fingerprint(
+        "report",
+        VALIDATE_VERSION,
+        selected.content,
+        list(expectations(config)),
+        gates,
+        gates.drift.model_dump(),
+        evaluation_content(gates.evaluation),
+        config.publish.licence,
+        config.seed,
+        previous,
+    )
 
 
 def publication_key(selected: SelectionRef, report: ReportRef, facts: SetFacts) -> str:
@@ -277,17 +324,18 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
         miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
-        teachers={teacher: _teacher_identity(teacher, refs) for teacher in bound.teachers},
+        teachers={teacher: _teacher_identity(teacher, refs, store) for teacher in bound.teachers},
         recipe=recipe_identity(bound, config.seed),
     )
 
 
-def _teacher_identity(teacher: str, refs: LedgerRefs) -> dict[str, str | int | float | bool | None]:
+def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str, str | int | float | bool | None]:
     scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
     given: dict[str, str | int | float | bool | None] = {
         "version": find_teacher(teacher).VERSION,
         "scores": scores.content,
         "pairs": scores.rows,
+        "unscored": int(str(store.manifest(scores.kind, scores.fingerprint).facts["unscored"])),
     }
     return {**given, "encoder": encoder} if encoder else given
 

@@ -120,6 +120,9 @@ def _beside(config: BuildConfig, folder: Path) -> BuildConfig:
             "mine": mine.model_copy(
                 update={"run": mine.run.model_copy(update={"path": _absolute(mine.run.path, folder)})}
             ),
+            "gates": config.gates.model_copy(
+                update={"evaluation": tuple(_absolute(path, folder) for path in config.gates.evaluation)}
+            ),
             "recipe": recipe.model_copy(update={"name": _absolute(recipe.name, folder)}) if file else recipe,
         }
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from negset import building
@@ -55,15 +56,17 @@ class PlannedRoom:
     """Why cells would run, and how, a line each."""
 
 
-def plan_build(config: BuildConfig, store: Store) -> list[PlannedRoom]:
+def plan_build(config: BuildConfig, store: Store, sets: Path | None = None) -> list[PlannedRoom]:
     """List the rooms of the build of `config` in their order, with what is in `store` of each.
+
+    `sets` is the folder of published sets, whose latest version the gates compare with.
 
     Nothing is computed but fingerprints. Raises ConfigError as the build itself would.
     """
-    return list(_walk(config, store))
+    return list(_walk(config, store, sets))
 
 
-def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
+def _walk(config: BuildConfig, store: Store, sets: Path | None) -> Iterator[PlannedRoom]:
     bound = building.bind(config)
     snapshot = store.ref(SnapshotRef, source_fingerprint(config.source))
     rest = ["encoder", "embed query", "embed document"] if "dense" in config.mine.miners else []
@@ -80,10 +83,10 @@ def _walk(config: BuildConfig, store: Store) -> Iterator[PlannedRoom]:
         yield from (PlannedRoom(name, "unknown", "known once the source is read") for name in rest)
         return
     yield PlannedRoom("ingest", "cached", f"{snapshot.rows:,} documents")
-    yield from _after_ingest(config, snapshot, store)
+    yield from _after_ingest(config, snapshot, store, sets)
 
 
-def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Iterator[PlannedRoom]:
+def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store, sets: Path | None) -> Iterator[PlannedRoom]:
     refs, incomplete = MiningRefs(snapshot=snapshot), False
     if "dense" in config.mine.miners:
         encoder = store.ref(EncoderRef, building.encoder_of(config, snapshot, store))
@@ -105,7 +108,7 @@ def _after_ingest(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> I
         yield room
         refs = refs.model_copy(update={"indexes": indexes})
         incomplete = incomplete or indexes is None
-    yield from _after_materials(config, refs, store, incomplete=incomplete)
+    yield from _after_materials(config, refs, store, sets, incomplete=incomplete)
 
 
 def _plan_statistics(
@@ -147,7 +150,9 @@ def exact_limit(config: BuildConfig, refs: MiningRefs, store: Store) -> str:
     return describe_choice(choice)
 
 
-def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, incomplete: bool) -> Iterator[PlannedRoom]:
+def _after_materials(
+    config: BuildConfig, refs: MiningRefs, store: Store, sets: Path | None, *, incomplete: bool
+) -> Iterator[PlannedRoom]:
     cells: dict[str, CellsRef] = {}
     for miner in config.mine.miners:
         if incomplete:
@@ -179,7 +184,8 @@ def _after_materials(config: BuildConfig, refs: MiningRefs, store: Store, *, inc
         ledger = _with_scores(ledger, teacher, found_scores) if ledger and found_scores else None
     selected = store.ref(SelectionRef, building.selection_key(config, ledger)) if ledger else None
     yield _room("select", selected)
-    report = store.ref(ReportRef, building.report_key(config, selected)) if selected else None
+    previous = building.previous_version(config, selected, store, sets) if selected and sets else None
+    report = store.ref(ReportRef, building.report_key(config, selected, previous)) if selected else None
     yield _room("validate", report)
     yield PlannedRoom("publish", "cached" if report else "runs", "again only if LATEST moved on" if report else "")
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from schemas.encoder import EncoderConfig
+from schemas.gates import GatesConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -213,21 +214,10 @@ class RecipeConfig(Section):
     """Negatives wanted for each query; 0 takes the recipe's own number."""
     by: str = ""
     """Miner whose scores the rules compare; empty for the first that gives scores."""
+    teacher: str = ""
+    """Teacher whose scores the rules compare that say `by = "teacher"`; empty for the recipe's own."""
     options: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Rule name to the options that differ from the recipe's."""
-
-
-class GatesConfig(Section):
-    """What a set must satisfy before it is published."""
-
-    min_full_share: float = Field(0.25, ge=0, le=1)
-    """Smallest share of the queries with candidates that must get all the negatives wanted."""
-    query_leaks: Literal["drop", "fail"] = "drop"
-    """A query whose normalised text stands in another split too: drop it with that reason, or fail the gate."""
-    document_leaks: Literal["allow", "fail"] = "allow"
-    """A positive document shared by queries of different splits: count it, or fail the gate."""
-    min_index_recall: float = Field(0.95, ge=0, le=1)
-    """Smallest measured share of the exact candidates that an index may find."""
 
 
 class PublishConfig(Section):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from schemas.config import GatesConfig
+from schemas.gates import GatesConfig
 from schemas.manifest import Plain, Record
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -75,6 +75,14 @@ class CheckResult(Record):
     """Keys of the first rows that broke it."""
     error: str = ""
     """Why the check could not be evaluated; empty where it was."""
+    scope: str = ""
+    """What was looked at: a split, a miner, a version; empty for the whole table."""
+    value: float | None = None
+    """What was measured, where the check measures something."""
+    threshold: float | None = None
+    """What `value` is held against."""
+    advice: str = ""
+    """What to do, where the check did not pass."""
 
 
 class GateReport(Record):
@@ -83,18 +91,25 @@ class GateReport(Record):
     expected: int
     evaluated: int
     checks: tuple[CheckResult, ...]
+    drift: tuple[CheckResult, ...] = ()
+    """What a comparison with the previous version said: it can stop a set, but is no part of what identifies it."""
     files: dict[str, str] = Field(default_factory=dict)
     """Path to sha256 of every file that was checked: what is published must be these bytes."""
 
     @property
+    def everything(self) -> tuple[CheckResult, ...]:
+        """The checks of the set itself, then those against its previous version."""
+        return self.checks + self.drift
+
+    @property
     def failed(self) -> tuple[CheckResult, ...]:
         """The critical checks that did not pass."""
-        return tuple(check for check in self.checks if not check.passed and check.severity == "critical")
+        return tuple(check for check in self.everything if not check.passed and check.severity == "critical")
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
         """The checks that only warn and did not pass."""
-        return tuple(check for check in self.checks if not check.passed and check.severity == "warning")
+        return tuple(check for check in self.everything if not check.passed and check.severity == "warning")
 
     @property
     def passed(self) -> bool:

@@ -43,10 +43,14 @@ def check_set(
     expectations: Sequence[Expectation],
     out: Path,
     splits: Sequence[str] = (),
+    *,
+    content: Sequence[CheckResult] = (),
+    drift: Sequence[CheckResult] = (),
 ) -> GateReport:
     """Hold the set staged in `folder` to `expectations`; write validation.json and Data Docs into `out`.
 
-    The folder `selection` has the candidates; queries of `splits` (empty: all) were asked for negatives.
+    The folder `selection` has the candidates; queries of `splits` (empty: all) were asked for negatives. What gates
+    on its `content` found, and on its `drift` from the previous version, is part of the report.
     Raises ValidationFailed, after writing, naming checks and rows.
     """
     paths = sorted((folder / "data").rglob("*.parquet"))
@@ -56,7 +60,15 @@ def check_set(
         timed = any(one.name == KNOWN_IN_TIME for one in expectations)
         build_view(folder, selection, snapshot, view, splits, timed=timed)
         report = run_gates(view, expectations, out / DOCS)
-    report = report.model_copy(update={"files": files})
+    report = report.model_copy(
+        update={
+            "files": files,
+            "expected": report.expected + len(content),
+            "evaluated": report.evaluated + sum(not check.error for check in content),
+            "checks": (*report.checks, *content),
+            "drift": tuple(drift),
+        }
+    )
     write_durably(out / REPORT, f"{report.model_dump_json(indent=2)}\n".encode())
     require_passed(report)
     return report
@@ -76,7 +88,8 @@ def require_passed(report: GateReport) -> None:
     failed = report.failed
     shown = "; ".join(_failure(check) for check in failed[:_CHECKS_IN_MESSAGE])
     more = f"; and {len(failed) - _CHECKS_IN_MESSAGE} more checks" if len(failed) > _CHECKS_IN_MESSAGE else ""
-    message = f"{len(failed)} of {report.expected} checks failed, nothing was published: {shown}{more}"
+    expected = report.expected + len(report.drift)
+    message = f"{len(failed)} of {expected} checks failed, nothing was published: {shown}{more}"
     raise ValidationFailed(message)
 
 
@@ -183,6 +196,9 @@ def _failure(check: CheckResult) -> str:
         ", ".join(f"{key}={str(value)[:60]}" for key, value in row.items()) for row in check.rows[:_ROWS_IN_MESSAGE]
     ]
     where = f" (first: {' | '.join(rows)})" if rows else ""
+    if check.threshold is not None or check.advice:
+        measured = f"; measured {check.value:.4g}, limit {check.threshold:.4g}" if check.value is not None else ""
+        return f"{check.name}: {check.description}; not so ({check.scope}){measured}{where}. {check.advice}"
     return f"{check.name}: {check.description}; {check.unexpected} {check.table} rows do not{where}"
 
 

@@ -4,8 +4,9 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-from negset.building import expectations, selection_folder
+from negset.building import expectations, selection_counts, selection_folder
 from negset.errors import ValidationFailed
+from negset.gates.checking import against_previous, content_checks
 from negset.snapshot import open_snapshot
 from negset.store import Store
 from schemas.config import BuildConfig
@@ -16,24 +17,47 @@ from tasks.progress import shown_progress
 
 
 @room("validate")
-def validate(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, *, fingerprint: str) -> ReportRef:
-    """Check the staged bytes of `selected`; raise ValidationFailed, keeping the report, where a gate says no."""
+def validate(
+    config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, previous: str | None, *, fingerprint: str
+) -> ReportRef:
+    """Check the staged bytes of `selected`, also against the published version `previous`.
+
+    Raises ValidationFailed, keeping the report, where a gate says no.
+    """
     store = Place().open_store()
     promises = expectations(config)
     with shown_progress("validate") as progress, store.staging() as staged:
         progress("gates", 0, len(promises))
-        _check(config, selected, snapshot, store, staged)
+        _check(config, selected, snapshot, previous, store, staged)
         progress("gates", len(promises), len(promises))
         return store.commit(ReportRef, fingerprint, fingerprint, len(promises), staged)
 
 
-def _check(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store, staged: Path) -> None:
+def _check(
+    config: BuildConfig,
+    selected: SelectionRef,
+    snapshot: SnapshotRef,
+    previous: str | None,
+    store: Store,
+    staged: Path,
+) -> None:
     # Great Expectations takes seconds to import; a build whose verdict is cached does without.
     gates = import_module("tasks.gates")
     folder = store.open(selected.kind, selected.fingerprint)
     try:
         opened = open_snapshot(store, snapshot)
-        gates.check_set(folder, selection_folder(folder), opened, expectations(config), staged, config.mine.splits)
+        candidates, counts = selection_folder(folder), selection_counts(store, selected)
+        home = Place().sets_folder() / config.name
+        gates.check_set(
+            folder,
+            candidates,
+            opened,
+            expectations(config),
+            staged,
+            config.mine.splits,
+            content=content_checks(config, folder, candidates, opened),
+            drift=against_previous(config, folder, counts, opened.facts.documents, home, previous),
+        )
     except ValidationFailed as error:
         kept = Place().failures_folder() / f"{config.name}-{selected.fingerprint[:12]}"
         shutil.rmtree(kept, ignore_errors=True)

@@ -12,7 +12,7 @@ from tasks.place import Place
 def run(options: argparse.Namespace) -> int:
     """Print the plan of the build of `options.config`; nothing runs."""
     config, store = load_build_config(Path(options.config), options.overrides), Place().open_store()
-    for room in plan_build(config, store):
+    for room in plan_build(config, store, Place().sets_folder()):
         print(f"{room.name:<15} {room.state:<8} {room.detail}".rstrip())
         for reason in room.reasons:
             print(f"{'':<24} {reason}")

@@ -12,8 +12,11 @@ from rich.table import Column, Table
 from flows.commands.reports import describe_set
 from negset.errors import ConfigError, hint
 from negset.publishing.assembly import SELECTED
+from negset.publishing.page import about_check
+from negset.publishing.publish import REPORT, VALIDATION
 from negset.publishing.reading import PublishedSet, read_set
 from negset.text import document_text
+from schemas.expectations import GateReport
 
 _TEXT_WIDTH = 96
 """Characters of a text in a table: enough to judge it by, short enough for a screen."""
@@ -45,8 +48,21 @@ def _show_set(published: PublishedSet, console: Console) -> None:
     for name, count in ends:
         table.add_row(name, f"{count:,}")
     console.print(table)
+    _show_gates(published, console)
     first = published.table("queries").head(3)["query_id"].to_list()
     console.print(f"look at one: negset show {published.folder} --query {first[0]}", highlight=False, soft_wrap=True)
+
+
+def _show_gates(published: PublishedSet, console: Console) -> None:
+    """Print what the gates measured or found; those that only count rows are told as a number."""
+    report = GateReport.model_validate_json((published.folder / VALIDATION / REPORT).read_bytes())
+    said = [check for check in report.everything if check.scope or not check.passed]
+    table = Table("", "gate", "looked at", "advice", title="gates", title_justify="left")
+    for check in said:
+        mark = "ok" if check.passed else "warns"
+        table.add_row(mark, check.name, escape(about_check(check)), escape(check.advice))
+    console.print(table)
+    console.print(f"and {len(report.everything) - len(said)} checks of rows passed", highlight=False)
 
 
 def _show_query(published: PublishedSet, query_id: str, console: Console) -> None:

@@ -118,22 +118,28 @@ def shingle_sets(documents: pl.DataFrame, progress: Progress = no_progress) -> S
     """Hash each run of three words of each of `documents`; case, punctuation and white space do not count."""
     keys, sizes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
     for part in documents.iter_slices(_CHUNK):
-        shingles = _chunk_shingles(document_texts(part))
+        shingles = text_shingles(document_texts(part))
         keys.append(shingles.keys)
         sizes.append(shingles.sizes)
         progress("near-duplicates", min(len(sizes) * _CHUNK - _CHUNK, documents.height), documents.height)
     return Shingles(np.concatenate(keys), _starts(np.concatenate(sizes)))
 
 
-def _chunk_shingles(texts: pl.Series) -> Shingles:
-    words = pl.Series([normalise_text(text) for text in texts], dtype=pl.String).str.extract_all(_WORD)
+def split_words(texts: pl.Series) -> pl.Series:
+    """Give the words of each of `texts`, normalised, as lists."""
+    return pl.Series([normalise_text(text) for text in texts], dtype=pl.String).str.extract_all(_WORD)
+
+
+def text_shingles(texts: pl.Series, run: int = WORDS) -> Shingles:
+    """Hash each run of `run` words of each of `texts`; case, punctuation and white space do not count."""
+    words = split_words(texts)
     lengths = words.list.len().to_numpy().astype(np.int64)
     hashes = _word_hashes(words.explode().drop_nulls())
     texts_of = np.repeat(np.arange(len(texts)), lengths)
-    runs = max(len(hashes) - WORDS + 1, 0)
-    whole = np.flatnonzero(texts_of[:runs] == texts_of[WORDS - 1 :][:runs])
+    starts = max(len(hashes) - run + 1, 0)
+    whole = np.flatnonzero(texts_of[:starts] == texts_of[run - 1 :][:starts])
     keys = np.zeros(len(whole), np.uint64)
-    for offset in range(WORDS):
+    for offset in range(run):
         keys = mix(keys + hashes[whole + offset])
     return _distinct(keys, texts_of[whole], len(texts))
 

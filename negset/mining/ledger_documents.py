@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from negset.arrays import Rows
 from negset.mining.miner import Documents, MiningInputs
@@ -87,9 +88,14 @@ def _rows_of(part: pl.Series, ids: pl.Series) -> Rows:
 
 def _texts(documents: pl.DataFrame, wanted: pl.Series) -> pa.RecordBatch:
     """Give the text of each of `documents` that is `wanted`, an empty one for the others."""
-    asked = documents.select(pl.col("doc_id").is_in(wanted.implode())).to_series()
-    texts = document_texts(documents).zip_with(asked, pl.Series([""])).rechunk()
-    return pa.record_batch([texts.to_arrow(compat_level=pl.CompatLevel.oldest())], schema=_SCHEMA)
+    asked_N = documents.get_column("doc_id").is_in(wanted.implode()).to_numpy()
+    texts = document_texts(documents.filter(asked_N)).rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    # Texts that are left out have no length, so that the others' bytes are those of all of them.
+    ends_N = np.zeros(len(documents) + 1, dtype=np.int64)
+    ends_N[1:][asked_N] = pc.binary_length(texts).to_numpy()
+    ends_N.cumsum(out=ends_N)
+    batch = pa.LargeStringArray.from_buffers(len(documents), pa.py_buffer(ends_N), texts.buffers()[2])
+    return pa.record_batch([batch], schema=_SCHEMA)
 
 
 def _mapped(path: Path) -> list[pa.Array]:

@@ -47,11 +47,13 @@ def cached_scores(
     score: Callable[[Rows], Floats],
     block: int,
     done: Callable[[int], None] = lambda _: None,
+    allow: Callable[[int], None] = lambda _: None,
 ) -> Floats:
     """Give the scores of the pairs with `keys_P` by the teacher of this fingerprint, NaN where it has none.
 
     `score` is asked for rows whose keys no shard has, `block` at a time and each key once, in the order of the keys,
-    which is one order whatever the order of the pairs. `done` is told how many pairs are scored.
+    which is one order whatever the order of the pairs. `done` is told how many pairs are scored, and
+    `allow` beforehand how many will be, which it may refuse by an error.
     Raises ContractError for scores of another shape.
     """
     distinct, first, place_P = np.unique(keys_P, return_index=True, return_inverse=True)
@@ -64,6 +66,7 @@ def cached_scores(
             score_U[here] = scores[row[here]]
             open_U &= ~here
     missing = np.flatnonzero(open_U)
+    allow(len(missing))
     done(len(distinct) - len(missing))
     for start in range(0, len(missing), block):
         part = missing[start : start + block]

@@ -17,7 +17,9 @@ from negset.mining.rules import ChanceParams
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
 
-_HELD_OUT: Final = {"test": 0, "dev": 1, "val": 1, "valid": 1, "validation": 1, "train": 3}
+HELD_OUT: Final = ("test", "dev", "val", "valid", "validation")
+"""Splits that measure a model: nothing is trained on them."""
+_ORDER: Final = {"test": 0, "dev": 1, "val": 1, "valid": 1, "validation": 1, "train": 3}
 _OTHER_SPLIT: Final = 2
 
 
@@ -53,7 +55,7 @@ def query_leaks(queries: pl.DataFrame) -> pl.DataFrame:
     The order is test, dev or validation, other splits by name, train. Needs split and text_sha256.
     """
     order = pl.struct(
-        pl.col("split").replace_strict(_HELD_OUT, default=_OTHER_SPLIT, return_dtype=pl.Int8).alias("place"), "split"
+        pl.col("split").replace_strict(_ORDER, default=_OTHER_SPLIT, return_dtype=pl.Int8).alias("place"), "split"
     )
     most = pl.col("split").sort_by(order).first().over("text_sha256")
     return queries.filter(pl.col("split") != most)
@@ -67,17 +69,17 @@ def open_selection_inputs(
     splits: Sequence[str] = (),
     drop_leaks: bool = True,
     unlabelled: bool = False,
+    dropped: pl.DataFrame | None = None,
 ) -> SelectionInputs:
     """Gather what selecting from `snapshot` by `recipe` needs.
 
     `near_group` is the near-duplicate group of each document (`duplicates.open_duplicates`); `splits` those whose
-    queries get negatives, empty for all; `unlabelled` whether queries without a positive were mined.
+    queries get negatives, empty for all; `unlabelled` whether queries without a positive were mined. `dropped` has
+    query_id and reason of further queries to drop at once.
     """
-    queries = _with_reasons(snapshot, splits, drop_leaks=drop_leaks)
-    bare = queries.filter(pl.col("reason") == "no_positive").get_column("query")
-    if unlabelled:
-        reason = pl.when(pl.col("reason") != "no_positive").then("reason")
-        queries = queries.with_columns(reason=reason)
+    queries = _with_reasons(snapshot, splits, dropped, drop_leaks=drop_leaks, unlabelled=unlabelled)
+    bare = queries.filter("bare").get_column("query") if unlabelled else pl.Series([], dtype=pl.UInt32)
+    queries = queries.drop("bare")
     ids = doc_ids(snapshot)
     if near_group is None and needs_near_groups(recipe):
         message = f"recipe {recipe.name!r} reads near_group, but no near-duplicates were given"
@@ -87,10 +89,12 @@ def open_selection_inputs(
         known = known_positives(snapshot)
         near_positives = np.unique(_pack(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
     keys = (id_keys(queries["query_id"]), id_keys(ids)) if draws_lots(recipe) else None
-    return SelectionInputs(queries, ids, keys, near_group, near_positives, bare if unlabelled else bare.clear())
+    return SelectionInputs(queries, ids, keys, near_group, near_positives, bare)
 
 
-def _with_reasons(snapshot: "Snapshot", splits: Sequence[str], *, drop_leaks: bool) -> pl.DataFrame:
+def _with_reasons(
+    snapshot: "Snapshot", splits: Sequence[str], dropped: pl.DataFrame | None, *, drop_leaks: bool, unlabelled: bool
+) -> pl.DataFrame:
     queries = snapshot.queries().with_row_index("query").select("query", "query_id", "split", "text_sha256")
     known = queries["split"].unique().sort().to_list()
     for split in splits:
@@ -99,14 +103,20 @@ def _with_reasons(snapshot: "Snapshot", splits: Sequence[str], *, drop_leaks: bo
             raise ConfigError(message)
     leaks = query_leaks(queries)["query_id"] if drop_leaks else pl.Series([], dtype=pl.String)
     with_positive = labelled_positives(snapshot)["query"].unique()
+    queries = queries.with_columns(bare=~pl.col("query").is_in(with_positive.implode()))
     reason = (
-        pl.when(~pl.col("query").is_in(with_positive.implode()))
+        pl.when(pl.col("bare") & pl.lit(not unlabelled))
         .then(pl.lit("no_positive"))
         .when(pl.col("query_id").is_in(leaks.implode()))
         .then(pl.lit("query_leak"))
     )
     asked = pl.col("split").is_in(list(splits) or known)
-    return queries.with_columns(reason=reason, asked=asked).drop("text_sha256")
+    known_reasons = queries.with_columns(reason=reason, asked=asked).drop("text_sha256")
+    if dropped is None:
+        return known_reasons
+    further = dropped.select("query_id", further="reason")
+    joined = known_reasons.join(further, on="query_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("reason", "further").alias("reason")).drop("further")
 
 
 def near_known_positive(

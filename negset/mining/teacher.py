@@ -2,21 +2,23 @@
 
 A teacher scores pairs of a query and a document that miners proposed, or that are labelled: a guide model, a
 cross-encoder, a judge. It is a file of `negset/mining/teachers` with `VERSION`, its author's word that what it
-computes has not changed, `PER_PAIR`, `identity(inputs)`, `depth(config)` and `open_teacher(inputs)`. It is imported
-when it is used, since its libraries take time to load. It proposes nothing and decides nothing: rules read what it
+computes has not changed, `PER_PAIR`, and the functions of `TeacherModule`. It is imported when it is used, since its
+libraries take time to load. It proposes nothing and decides nothing: rules read what it
 gives as `score_<teacher>` and `positive_score_<teacher>`.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 
 from negset.arrays import Floats, Rows
+from schemas.config import MineConfig
 from schemas.teach import TeachConfig
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from negset.vectors import Vectors
 
 PACKAGE = "negset.mining.teachers"
+NO_SECRETS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class TeachingInputs:
     labelled: Pairs
     guide_queries: "Vectors | None" = None
     guide_documents: "Vectors | None" = None
+    secrets: Mapping[str, str] = field(default_factory=lambda: NO_SECRETS, repr=False)
+    """Credentials, by the name of their environment variable."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,14 @@ class OpenTeacher:
     """A teacher that is ready: `score` gives a score to each pair, NaN where it has none; larger is more relevant.
 
     `score` is given `block` pairs at the most, in an order that depends on their texts alone where the teacher scores
-    pair by pair, and else by query and document.
+    pair by pair, and else by query and document. Where `most` is not 0, no pair is scored if there are more than
+    that to score, those that are kept from earlier left aside; `most_option` is the name of that limit.
     """
 
     score: Callable[[Pairs], Floats]
     block: int = 1 << 16
+    most: int = 0
+    most_option: str = ""
 
 
 class TeacherModule(Protocol):
@@ -78,6 +86,9 @@ class TeacherModule(Protocol):
     VERSION: int
     PER_PAIR: bool
     """Whether a score depends on the two texts and the identity alone: then no pair is scored twice, ever."""
+
+    def check(self, config: TeachConfig, mine: MineConfig) -> None:
+        """Raise ConfigError for options that cannot work, before anything is mined; cheap, and without a model."""
 
     def identity(self, inputs: "MiningInputs", config: TeachConfig) -> object:
         """Give all that the scores depend on beside texts, labels and candidates; cheap, and without a model."""

@@ -10,20 +10,20 @@ import numpy as np
 import polars as pl
 
 from negset.arrays import Floats, Rows
-from negset.errors import ContractError
+from negset.errors import ConfigError, ContractError
 from negset.fingerprint import fingerprint
 from negset.mining.ledger import Ledger, block_frame, computed_scores, open_ledger
 from negset.mining.miner import MiningInputs
 from negset.mining.pair_cache import cached_scores, pair_keys
-from negset.mining.teacher import OpenTeacher, Pairs, TeachingInputs, find_teacher, pack
+from negset.mining.teacher import NO_SECRETS, OpenTeacher, Pairs, TeachingInputs, find_teacher, pack
 from negset.progress import Progress, no_progress
 from negset.store import Store
 from negset.vectors import Vectors
 from schemas.config import BuildConfig
 from schemas.refs import CellsRef, ScoresRef
 
-VERSION: Final = 1
-"""Raised when the pairs that are scored, or the rounding of scores, are others."""
+VERSION: Final = 2
+"""Raised when the pairs that are scored, the rounding of scores, or the facts beside them are others."""
 PAIRS: Final = "pairs.npy"
 SCORES: Final = "scores.npy"
 DIGITS: Final = 6
@@ -71,16 +71,17 @@ def teach(
     guide: tuple[Vectors, Vectors] | None = None,
     guide_content: str = "",
     progress: Progress = no_progress,
+    secrets: Mapping[str, str] = NO_SECRETS,
 ) -> ScoresRef:
     """Let `teacher` score what the miners proposed, down to its depth, and the labelled positives; commit that.
 
-    Raises ContractError for a score that is infinite.
+    Raises ConfigError where it would score more pairs than it may, ContractError for a score that is infinite.
     """
     key = scores_fingerprint(config, inputs, cells, teacher, guide_content)
     module = find_teacher(teacher)
     with store.staging() as folder:
         ledger = open_ledger(inputs, cells, store, folder, all_texts=True)
-        given = _inputs(config, inputs, ledger, module.depth(config.teach), store, guide)
+        given = _inputs(config, inputs, ledger, module.depth(config.teach), store, guide, secrets)
         width = len(ledger.documents)
         packed = np.unique(np.concatenate([pack(given.labelled, width), *(pack(p, width) for p in given.candidates())]))
         pairs = Pairs(*np.divmod(packed, width))
@@ -96,7 +97,8 @@ def teach(
         np.save(staged / PAIRS, packed, allow_pickle=False)
         np.save(staged / SCORES, score, allow_pickle=False)
         content = hashlib.sha256(packed.tobytes() + score.tobytes()).hexdigest()
-        return store.commit(ScoresRef, key, content, len(packed), staged, {"teacher": teacher})
+        facts: dict[str, object] = {"teacher": teacher, "unscored": int(np.isnan(score).sum())}
+        return store.commit(ScoresRef, key, content, len(packed), staged, facts)
 
 
 def open_scores(store: Store, ref: ScoresRef) -> Scores:
@@ -144,6 +146,7 @@ def _inputs(
     depth: int,
     store: Store,
     guide: tuple[Vectors, Vectors] | None,
+    secrets: Mapping[str, str],
 ) -> TeachingInputs:
     texts = inputs.snapshot.queries()["text"]
     width = len(ledger.documents)
@@ -169,6 +172,7 @@ def _inputs(
         labelled=Pairs(*np.divmod(_asked(ledger), width)),
         guide_queries=guide[0] if guide else None,
         guide_documents=guide[1] if guide else None,
+        secrets=secrets,
     )
 
 
@@ -189,7 +193,17 @@ def _through_cache(
     opened: OpenTeacher, given: TeachingInputs, pairs: Pairs, name: str, store: Store, told: partial[None]
 ) -> Floats:
     keys = pair_keys(given.query_texts(pairs.query), given.document_texts(pairs.doc))
-    return cached_scores(store, name, keys, lambda rows: opened.score(pairs[rows]), opened.block, told)
+    allow = partial(_allow, opened)
+    return cached_scores(store, name, keys, lambda rows: opened.score(pairs[rows]), opened.block, told, allow)
+
+
+def _allow(opened: OpenTeacher, missing: int) -> None:
+    if opened.most and missing > opened.most:
+        message = (
+            f"{missing} pairs would be scored, and {opened.most_option} is {opened.most}; none was. Raise it, or lower "
+            f"{opened.most_option.rpartition('.')[0]}.depth or take fewer queries (mine.splits)"
+        )
+        raise ConfigError(message)
 
 
 def _in_blocks(opened: OpenTeacher, pairs: Pairs, teacher: str, progress: Progress) -> Floats:

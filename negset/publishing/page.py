@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.mining.diagnostics import TEMPERATURE
 from negset.publishing.charts import Series, histogram
 from negset.publishing.examples import example_card
 from negset.publishing.html import Html, document, joined, tag, text
@@ -29,6 +30,7 @@ def render_page(
         _section("What became of the candidates", _candidate_bars(manifest.counts.candidates)),
         _section("What became of the queries", _query_bars(manifest.counts.queries)),
         _section("Scores", _score_charts(folder, selection)),
+        _section("Query by query", _statistics(folder)),
         _section(
             "Queries",
             tag("p", text("Chosen by the hash of their ids, so that nobody picked the good ones."), class_="quiet"),
@@ -48,14 +50,14 @@ def _section(title: str, *children: Html) -> Html:
 def _header(manifest: SetManifest, identity: str, report: GateReport) -> Html:
     counts = manifest.counts
     full = counts.queries.kept / counts.queries.total if counts.queries.total else 0.0
-    passed = sum(check.passed for check in report.checks)
+    passed = sum(check.passed for check in report.everything)
     warned = f", {len(report.warnings)} warned" if report.warnings else ""
     tiles = [
         (f"{counts.rows['negatives']:,}", "negatives"),
         (f"{counts.rows['queries']:,}", "queries"),
         (f"{full:.1%}", f"got all {counts.negatives_wanted}"),
         (f"{counts.rows['documents']:,}", "documents"),
-        (f"{passed} / {report.expected}", f"checks passed{warned}"),
+        (f"{passed} / {report.expected + len(report.drift)}", f"checks passed{warned}"),
     ]
     summary = (
         f"Version {identity}. The recipe {manifest.recipe.name} chose {counts.candidates.chosen:,} "
@@ -122,8 +124,7 @@ def _bar_row(name: str, count: int, total: int, kind: str) -> Html:
 def _score_charts(folder: Path, selection: Path) -> Html:
     """Draw how negatives score beside positives and rejected candidates, and how far below their positive."""
     negatives = read_parts(folder, "negatives", ["score", "positive_score"])
-    # One positive score for each query, not for each negative.
-    positives = read_parts(folder, "negatives", ["query_id", "positive_score"]).unique()
+    positives = read_parts(folder, "diagnostics", ["positive"])
     rejected = (
         scan_parts(selection, "candidates")
         .filter(pl.col("rejected_by").is_not_null() & ~pl.col("is_positive"))
@@ -138,7 +139,7 @@ def _score_charts(folder: Path, selection: Path) -> Html:
             [
                 Series("rejected candidates", "rejected", _values(rejected.get_column("score"))),
                 Series("negatives", "negative", _values(negatives.get_column("score"))),
-                Series("lowest positive of a query", "positive", _values(positives.get_column("positive_score"))),
+                Series("lowest positive of a query", "positive", _values(positives.get_column("positive"))),
             ],
         ),
         histogram("How far a negative scores below its positive", [Series("negatives", "negative", _values(gaps))]),
@@ -146,12 +147,57 @@ def _score_charts(folder: Path, selection: Path) -> Html:
     )
 
 
+def _statistics(folder: Path) -> Html:
+    """Draw the five statistics of the queries, and give their means for each split."""
+    found = read_parts(folder, "diagnostics").filter(pl.col("negatives") > 0)
+    margin = found.select(pl.col("positive_log_exp") - pl.col("negative_log_mean_exp")).to_series()
+    spread = found.select(pl.col("negative_variance").sqrt()).to_series()
+    return tag(
+        "div",
+        _statistics_table(found),
+        tag(
+            "div",
+            histogram(
+                "Each query: mean score of its negatives, score of its positive",
+                [
+                    Series("mean of the negatives", "negative", _values(found.get_column("negative_mean"))),
+                    Series("lowest positive", "positive", _values(found.get_column("positive"))),
+                ],
+            ),
+            histogram(
+                "Each query: standard deviation of its negatives", [Series("queries", "negative", _values(spread))]
+            ),
+            histogram(
+                f"Each query as a loss at temperature {TEMPERATURE:g} sees it: positive less negatives",
+                [Series("queries", "negative", _values(margin))],
+            ),
+            class_="charts",
+        ),
+    )
+
+
+def _statistics_table(found: pl.DataFrame) -> Html:
+    names = ("positive", "negative_mean", "negative_variance", "negative_log_mean_exp", "positive_log_exp")
+    means = found.group_by("split").agg(pl.len().alias("queries"), pl.col(names).mean()).sort("split")
+    head = tag("tr", *(tag("th", text(name.replace("_", " "))) for name in ("split", "queries", *names)))
+    rows = [
+        tag(
+            "tr",
+            tag("td", text(split)),
+            tag("td", text(f"{queries:,}"), class_="number"),
+            *(tag("td", text("" if mean is None else f"{mean:.4f}"), class_="number") for mean in values),
+        )
+        for split, queries, *values in means.iter_rows()
+    ]
+    return tag("table", head, *rows)
+
+
 def _values(scores: pl.Series) -> NDArray[np.float64]:
     return scores.drop_nulls().cast(pl.Float64).to_numpy()
 
 
 def _gates(report: GateReport) -> Html:
-    worst_first = sorted(report.checks, key=lambda check: (check.passed, check.table, check.name))
+    worst_first = sorted(report.everything, key=lambda check: (check.passed, check.table, check.name))
     return tag("table", *(_gate_row(check) for check in worst_first), class_="gates")
 
 
@@ -159,13 +205,23 @@ def _gate_row(check: CheckResult) -> Html:
     mark, kind = ("✓", "pass") if check.passed else ("!", "warn") if check.severity == "warning" else ("✗", "fail")
     shown = ["  ".join(f"{key}={value}" for key, value in row.items()) for row in check.rows]
     rows = tag("pre", text("\n".join(shown))) if shown else joined()
+    about = tag("div", text(about_check(check)), class_="quiet") if check.scope else joined()
+    advice = tag("div", text(check.advice)) if check.advice else joined()
     return tag(
         "tr",
         tag("td", text(mark), class_=f"mark {kind}"),
         tag("td", tag("code", text(check.name))),
-        tag("td", text(check.description), rows),
+        tag("td", text(check.description), about, advice, rows),
         tag("td", text(f"{check.unexpected:,}" if check.unexpected else ""), class_="number"),
     )
+
+
+def about_check(check: CheckResult) -> str:
+    """Say in a line what `check` looked at and measured."""
+    if check.value is None:
+        return check.scope
+    limit = "" if check.threshold is None else f", limit {check.threshold:.4g}"
+    return f"{check.scope}: {check.value:.4g}{limit}"
 
 
 def _provenance(manifest: SetManifest) -> Html:

@@ -123,6 +123,7 @@ def test_only_what_repeats_is_coded_as_a_dictionary(tmp_path):
             "rejected_by": None,
             "rejected_value": [row / 1000 for row in range(rows)],
             "rejected_threshold": 0.8,
+            "relabelled": False,
             "position": None,
         },
         schema_overrides={"rejected_by": pl.String, "position": pl.Int32},

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from schemas.config import GatesConfig
 from schemas.expectations import KEYS, CheckResult, Expectation, GateReport, ScoreLimit, set_expectations
+from schemas.gates import GatesConfig
 
 LIMITS = [ScoreLimit(kind="margin", value=0.05), ScoreLimit(kind="max_score", value=0.7)]
 

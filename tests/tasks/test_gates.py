@@ -15,8 +15,8 @@ import pytest
 from negset.errors import ValidationFailed
 from negset.publishing.publish import REPORT
 from negset.publishing.scalar_view import build_view
-from schemas.config import GatesConfig
 from schemas.expectations import KEYS, KNOWN_IN_TIME, Expectation, GateReport, ScoreLimit, TimeLimit, set_expectations
+from schemas.gates import GatesConfig
 from tasks import gates
 
 _path = Path(__file__).parents[1] / "negset" / "publishing" / "conftest.py"

@@ -11,6 +11,7 @@ import numpy as np
 from negset.arrays import Floats
 from negset.errors import ContractError
 from negset.mining.teacher import OpenTeacher, Pairs, TeachingInputs
+from schemas.config import MineConfig
 from schemas.teach import TeachConfig
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 PER_PAIR: Final = False
 """The vectors are what is kept; a dot product costs less than looking a pair up."""
+
+
+def check(_config: TeachConfig, _mine: MineConfig) -> None:
+    """Find nothing to refuse."""
 
 
 def identity(_inputs: "MiningInputs", _config: TeachConfig) -> object:

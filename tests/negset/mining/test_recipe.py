@@ -18,12 +18,12 @@ PLAIN = [
     *["random", "shifted", "simans", "star", "strata"],
 ]
 TAUGHT = {
-    "ar2": "cross_encoder",
+    "ar2": "relevance",
     "cet": "selection",
-    "denoised": "cross_encoder",
+    "denoised": "relevance",
     "gistembed": "guide",
-    "rlhn": "cross_encoder",
-    "rocketqa": "cross_encoder",
+    "rlhn": "relevance",
+    "rocketqa": "relevance",
 }
 SIMANS = {"sharpness": 0.5, "offset": 0.0, "units": "spread", "size": 100}
 GUARDS = ["known_positive", "own_text", "positive_duplicate", "duplicate"]
@@ -83,12 +83,19 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
             "rocketqa",
             [
                 ("rank_window", {"by": "", "first": 1, "last": 50, "over": "raw"}),
-                ("pseudo_positive", {"by": "cross_encoder", "threshold": 0.9}),
-                ("denoise", {"by": "cross_encoder", "threshold": 0.1}),
+                ("pseudo_positive", {"by": "relevance", "threshold": 0.9}),
+                ("denoise", {"by": "relevance", "threshold": 0.1}),
                 ("top", {"k": 4}),
             ],
         ),
-        ("rlhn", [("relabel_above_positive", {"by": "cross_encoder", "margin": 0.0}), ("top", {"k": 4})]),
+        (
+            "rlhn",
+            [
+                ("relabel_above_positive", {"by": "relevance", "margin": 0.0, "least": 0.5}),
+                ("margin", {"by": "relevance", "margin": 0.0}),
+                ("top", {"k": 4}),
+            ],
+        ),
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
@@ -191,12 +198,12 @@ def test_a_rule_without_its_column_says_what_to_add(miners, config, message):
 
 def test_a_scorer_provides_its_columns_to_the_rules_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-    rule("judge", kind="scorer", params=Params)(lambda candidates, params: candidates)
-    parts = {"judge": "[[rules]]\nname = 'judge'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'judge'\n"}
+    rule("oracle", kind="scorer", params=Params)(lambda candidates, params: candidates)
+    parts = {"oracle": "[[rules]]\nname = 'oracle'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'oracle'\n"}
     end = "[[rules]]\nname = 'top'\n"
-    assert "judge" in names(bind(name=written(tmp_path, parts["judge"] + parts["margin"] + end)))
-    with pytest.raises(IncompatibleRuleError, match="put the scorer 'judge' before it"):
-        bind(name=written(tmp_path, parts["margin"] + parts["judge"] + end))
+    assert "oracle" in names(bind(name=written(tmp_path, parts["oracle"] + parts["margin"] + end)))
+    with pytest.raises(IncompatibleRuleError, match="put the scorer 'oracle' before it"):
+        bind(name=written(tmp_path, parts["margin"] + parts["oracle"] + end))
 
 
 def test_random_negatives_need_no_score():
@@ -240,3 +247,15 @@ def test_rules_are_listed_with_their_options():
     assert margin.summary.startswith("Reject a candidate less than `margin` below the positive")
     assert [(option.name, option.default) for option in margin.options] == [("by", ""), ("margin", 0.05)]
     assert all(option.name != "seed" for card in cards.values() for option in card.options)
+
+
+def test_the_teacher_of_a_recipe_can_be_another_one():
+    bound = bind_recipe(load_recipe(RecipeConfig(name="rocketqa", teacher="cross_encoder")), ["dense"], 1)
+    assert bound.teachers == ("cross_encoder",)
+    assert {step.params.by for step in bound.rules if step.rule.name in ("denoise", "pseudo_positive")} == {
+        "cross_encoder"
+    }
+    with pytest.raises(ConfigError, match=r"no teacher 'cross_encodr' .did you mean 'cross_encoder'"):
+        load_recipe(RecipeConfig(name="rocketqa", teacher="cross_encodr"))
+    with pytest.raises(ConfigError, match="asks no teacher"):
+        load_recipe(RecipeConfig(name="naive", teacher="guide"))

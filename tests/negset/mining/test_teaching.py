@@ -5,7 +5,9 @@ import pytest
 from negset import building
 from negset.errors import ContractError, IncompatibleRuleError
 from negset.mining import teaching
+from negset.mining.miner import FILES
 from negset.mining.recipe import bind_recipe, load_recipe
+from negset.mining.rules import rules
 from negset.mining.teacher import OpenTeacher, Pairs, find_teacher, pack, teachers
 from negset.mining.teaching import Scores, with_scores
 from schemas.config import BuildConfig, RecipeConfig
@@ -42,6 +44,11 @@ def test_a_teacher_keeps_the_protocol_and_has_a_section_and_a_test_file(name):
     config = BuildConfig.model_validate({"name": "x", "source": {"format": "beir"}}).teach
     assert module.depth(config) >= 0
     assert (module.__doc__ or "").splitlines()[0].endswith(".")
+
+
+def test_no_teacher_has_the_name_of_a_rule_or_a_miner():
+    """Their scores would be one column."""
+    assert not set(teachers()) & {*rules(), *FILES}
 
 
 def test_a_recipe_that_reads_a_teacher_asks_for_it_and_no_other(tmp_path):

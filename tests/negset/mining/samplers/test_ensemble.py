@@ -52,5 +52,5 @@ def test_one_of_them_drawn_takes_a_whole_query(candidates):
 def test_teachers_must_be_named_and_have_no_say_where_they_did_not_look(candidates):
     frame = candidates(DENSE, score_cross_encoder=[None, None, 0.1, 0.2, None])
     assert taken(frame, k=4, miners="cross_encoder") == [2, 3]
-    with pytest.raises(MissingColumnsError, match="score_guide"):
-        taken(frame, miners="dense,guide")
+    with pytest.raises(MissingColumnsError, match="score_nobody"):
+        taken(frame, miners="dense,nobody")

@@ -53,5 +53,5 @@ def test_percent_of_positive_compares_by_it(candidates):
 
 
 def test_a_name_that_gives_no_scores_is_an_error(candidates):
-    with pytest.raises(MissingColumnsError, match="score_guide"):
-        fused(candidates([0.9]), miners="dense,guide")
+    with pytest.raises(MissingColumnsError, match="score_nobody"):
+        fused(candidates([0.9]), miners="dense,nobody")
