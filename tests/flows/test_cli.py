@@ -18,7 +18,7 @@ def test_the_help_lists_every_command(capsys):
         main(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    for command in ("init", "build", "train", "plan", "rules", "show", "verify", "demo"):
+    for command in ("init", "build", "train", "plan", "rules", "show", "verify", "probe", "tune", "demo"):
         assert f"\n    {command} " in said
 
 
