@@ -36,7 +36,7 @@ class Target(Record):
     """What a setting must satisfy to be recommended."""
 
     rate: float = 0.05
-    """The upper end of the return rate's interval, at most."""
+    """The upper end of the interval of the expected return rate, at most."""
     lost: float = 0.1
     """Share of the queries that do not get all negatives wanted, at most."""
 
@@ -156,7 +156,7 @@ def _calibrate_miner(
     settings = []
     for (rule, value), outcome in zip(tried, outcomes, strict=True):
         audit = estimate_recipe(outcome, evidence, facts, unlabelled=1.0)
-        rate = audit.returns.rate if audit.returns else None
+        rate = audit.returns.expected if audit.returns else None
         settings.append(
             Setting(
                 rule=rule,
