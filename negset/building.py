@@ -253,9 +253,15 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
     )
 
 
+def source_counts(snapshot: Snapshot) -> dict[str, int]:
+    """Give what was counted when the source of `snapshot` was read."""
+    named = {"splits", "notes", "missing_documents", "missing_queries"}
+    return {name: int(count) for name, count in snapshot.facts.model_dump(exclude=named).items()}
+
+
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = opened.facts.model_dump(exclude={"splits", "notes", "missing_documents", "missing_queries"})
+    facts = source_counts(opened)
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())

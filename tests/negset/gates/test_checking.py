@@ -148,7 +148,7 @@ def test_keys_follow_evaluation_files_by_content_and_history(made, tmp_path):
 
 def test_drift_is_looked_at_unless_it_is_off_and_an_unreadable_version_warns(made, tmp_path):
     one = made()
-    asked = (one.config, one.selected.folder, one.counts, 60, tmp_path / "sets")
+    asked = (one.config, one.selected.folder, one.counts, {"documents": 60}, tmp_path / "sets")
     assert against_previous(*asked, None)[0].scope == "the first version: nothing to compare"
     (unread,) = against_previous(*asked, "a" * 16)
     assert (unread.passed, unread.severity) == (False, "warning")

@@ -20,6 +20,7 @@ from schemas.gates import DriftConfig
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
 
 CONFIG = DriftConfig()
+HALVED = {"documents": 500, "queries": 100, "qrels": 120}
 
 
 def counts(**changes):
@@ -49,7 +50,7 @@ def versions(tmp_path, monkeypatch):
         return Version(
             folder,
             counts(),
-            1000,
+            {"documents": 1000, "queries": 100, "qrels": 120},
             {"encoder": {"backend": "lsa"}, "mine": {"depth": 100}, "recipe": {"name": "top"}, "seed": 13},
         )
 
@@ -74,21 +75,22 @@ def failed(now, before, config=CONFIG):
 def test_the_same_version_has_no_drift(versions):
     checks = drift_checks(versions("now"), versions("before"), "abc", CONFIG)
     assert [check.name for check in checks] == [
+        "drift_source",
+        "drift_topic",
         "drift_rows",
         "drift_full",
         "drift_scores",
         "drift_rejected",
         "drift_churn",
-        "drift_topic",
     ]
     assert all(check.passed and check.scope == "against version abc" for check in checks)
 
 
 def test_a_halved_corpus_fails(versions):
-    now = replace(versions("now"), documents=500)
+    now = replace(versions("now"), source=HALVED)
     checks = drift_checks(now, versions("before"), "abc", CONFIG)
-    assert [(check.name, check.severity) for check in checks if not check.passed] == [("drift_rows", "critical")]
-    assert checks[0].rows == ({"table": "corpus", "before": 1000, "now": 500, "change": -0.5},)
+    assert [(check.name, check.severity) for check in checks if not check.passed] == [("drift_source", "critical")]
+    assert checks[0].rows == ({"table": "documents", "before": 1000, "now": 500, "change": -0.5},)
     assert (checks[0].value, checks[0].threshold) == (0.5, 0.7)
     assert "gates.drift.policy=warn" in checks[0].advice
 
@@ -99,6 +101,13 @@ def test_a_halved_corpus_fails(versions):
 def test_the_edges_of_shrinking_and_growing(now, found):
     assert row_changes({"negatives": now}, {"negatives": 1000}, CONFIG)["table"].to_list() == found
     assert row_changes({"negatives": now}, {"negatives": 0}, CONFIG).height == 0
+
+
+def test_a_table_of_the_set_that_lost_rows_fails(versions):
+    rows = {"queries": 60, "documents": 300, "positives": 120, "negatives": 200}
+    now = replace(versions("now"), counts=counts(rows=rows))
+    (broken,) = [check for check in drift_checks(now, versions("before"), "abc", CONFIG) if not check.passed]
+    assert (broken.name, [row["table"] for row in broken.rows], broken.value) == ("drift_rows", ["queries"], 0.6)
 
 
 def test_fewer_negatives_for_a_query_fail(versions):
@@ -157,22 +166,30 @@ def test_new_queries_of_one_topic_fail(versions):
 
 
 def test_what_other_settings_explain_is_not_compared(versions):
-    """Another recipe has other negatives; the corpus and the counts are compared all the same."""
+    """Another recipe has other negatives, and other numbers of them; the source is compared all the same."""
     other = usual_negatives().with_columns(doc_id=pl.lit("x") + pl.col("doc_id"), score=pl.col("score") + 1)
     now = replace(
         versions("now", other),
         settings={"recipe": {"name": "uniform"}, "encoder": {"backend": "lsa"}, "mine": {"depth": 100}, "seed": 13},
-        documents=500,
+        source=HALVED,
     )
     checks = {check.name: check for check in drift_checks(now, versions("before"), "abc", CONFIG)}
-    assert [name for name, check in checks.items() if not check.passed] == ["drift_rows"]
-    assert checks["drift_churn"].scope == "against version abc: not compared, since recipe changed"
+    assert [name for name, check in checks.items() if not check.passed] == ["drift_source"]
+    assert checks["drift_set"].scope == "against version abc: not compared, since recipe changed"
+
+
+def test_another_source_is_not_compared(versions):
+    """An earlier `as_of` has fewer rows, as it should."""
+    now, before = replace(versions("now"), source=HALVED), versions("before")
+    other = replace(now, settings={**now.settings, "source": {"as_of": "2020-01-01"}})
+    assert failed(other, before) == []
+    assert drift_checks(other, before, "abc", CONFIG)[0].scope.endswith("not compared, since source changed")
 
 
 def test_a_policy_of_warning_warns(versions):
-    now = replace(versions("now"), documents=500)
+    now = replace(versions("now"), source=HALVED)
     checks = drift_checks(now, versions("before"), "abc", DriftConfig(policy="warn"))
-    assert [(check.name, check.severity) for check in checks if not check.passed] == [("drift_rows", "warning")]
+    assert [(check.name, check.severity) for check in checks if not check.passed] == [("drift_source", "warning")]
 
 
 def test_the_first_version_says_that_there_is_nothing_to_compare():
