@@ -2,6 +2,7 @@
 
     python -m benchmarks.select [--quick] [--queries 20000] [--documents 200000] [--depth 100] [--repetitions 3]
     python -m benchmarks.select --memory [--queries 200000]
+    python -m benchmarks.select --peers [--threads 1] [--document-vectors FILE.npy --query-vectors FILE.npy]
 
 Texts of about forty words, vectors of 384 dimensions and a ledger of `depth` candidates for each query are
 generated. A repetition times one exact search (`negset.search.search_exact`), then the three rooms that
@@ -9,7 +10,8 @@ follow it, as a build runs them: select (merge, recipe perc-pos, tables), valida
 their sum. Processor seconds stand beside those of the clock, since other work on the machine stretches the latter.
 Then the parts of the room select are timed apart: there they overlap. Importing Great Expectations
 takes the same time whatever the size: it is stated apart. With `--memory` nothing is searched: a child process
-runs the rooms for a quarter of the queries and for all of them, and the peaks are compared. The last line is one
+runs the rooms for a quarter of the queries and for all of them, and the peaks are compared. With `--peers` the work
+after the search is compared with that of sentence-transformers (`benchmarks/select_peers.py`). The last line is one
 JSON object.
 """
 
@@ -106,6 +108,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
     parser.add_argument("--memory", action="store_true", help="the peak of a child process in place of times")
+    parser.add_argument("--peers", action="store_true", help="beside sentence-transformers, at 5 and 100 negatives")
+    parser.add_argument("--document-vectors", type=Path, help="real vectors for --peers")
+    parser.add_argument("--query-vectors", type=Path)
     parser.add_argument("--child", choices=("make", "run"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--queries", type=int)
@@ -113,12 +118,16 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--depth", type=int, default=100)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, help="1 with --peers, else 2")
     options = parser.parse_args()
     queries = options.queries or (2_000 if options.quick else 200_000 if options.memory else 20_000)
     documents = options.documents or (20_000 if options.quick else 200_000)
     sizes = Sizes(queries, documents, options.dimensions, options.depth)
-    if options.child:
+    options.threads = options.threads or (1 if options.peers else 2)
+    if options.peers:
+        options.queries, options.documents = queries, documents
+        print(json.dumps(importlib.import_module("benchmarks.select_peers").measure(options)))
+    elif options.child:
         print(json.dumps(run_child(options.child, sizes, Path(options.folder))))
     elif options.memory:
         print(json.dumps(measure_memory(sizes)))
@@ -183,7 +192,7 @@ def time_rooms(made: Made, folder: Path) -> dict[str, Cost]:
     select = _timed(lambda: building.select(made.config, made.refs, made.store))
     selected = SelectionRef(fingerprint=key, content=key, rows=0)
     staged, counts = made.store.open(selected.kind, key), building.selection_counts(made.store, selected)
-    draft = Draft(staged, report, facts, counts, staged, snapshot)
+    draft = Draft(staged, report, facts, counts, staged, snapshot, building.selection_digests(made.store, selected))
     return {
         "select_room": select,
         "validate_room": _timed(lambda: gates.check_set(staged, staged, snapshot, promises, report)),

@@ -19,15 +19,18 @@ from negset.sources.reading import source_fingerprint
 from negset.store import Store
 from negset.vectors import find_vectors, vectors_fingerprint
 from schemas.config import BuildConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    GuideRefs,
     IndexesRef,
     LedgerRefs,
     MiningRefs,
     NegativeSetRef,
     ReportRef,
+    ScoresRef,
     SelectionRef,
     SnapshotRef,
     StatisticsRef,
@@ -41,6 +44,7 @@ from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.publish import is_published, publish
 from tasks.select import select
+from tasks.teach import teach
 from tasks.validate import validate
 
 _log = logging.getLogger("negset.build")
@@ -51,11 +55,16 @@ def build(config: BuildConfig) -> NegativeSetRef:
     """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
     building.bind(config)
     store = Place().open_store()
-    snapshot = _ingested(config, store)
-    refs = _mined(config, _materials(config, snapshot, store), store)
+    refs = gather_ledger(config, store)
     selected = _selected(config, refs, store)
-    report = _validated(config, selected, snapshot, store)
+    report = _validated(config, selected, refs.mining.snapshot, store)
     return _published(config, refs, selected, report, store)
+
+
+def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
+    """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
+    snapshot = _ingested(config, store)
+    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
 @flow(name="build-from-file")
@@ -77,8 +86,8 @@ def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Mini
         refs = MiningRefs(
             snapshot=snapshot,
             encoder=prepared,
-            query_vectors=_embedded(config, prepared, snapshot, "query", store),
-            document_vectors=_embedded(config, prepared, snapshot, "document", store),
+            query_vectors=_embedded(config.encoder, prepared, snapshot, "query", store),
+            document_vectors=_embedded(config.encoder, prepared, snapshot, "document", store),
         )
     if "bm25" in config.mine.miners:
         refs = refs.model_copy(update={"statistics": _counted(config, snapshot, store)})
@@ -95,11 +104,15 @@ def _prepared(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Encod
 
 
 def _embedded(
-    config: BuildConfig, prepared: EncoderRef, snapshot: SnapshotRef, role: Literal["query", "document"], store: Store
+    encoder: EncoderConfig,
+    prepared: EncoderRef,
+    snapshot: SnapshotRef,
+    role: Literal["query", "document"],
+    store: Store,
 ) -> VectorsRef:
     key = vectors_fingerprint(prepared, snapshot.content, role)
     there = find_vectors(store, key) is not None
-    return through_cache(embed, there)(config.encoder, prepared, snapshot, role, fingerprint=key)
+    return through_cache(embed, there)(encoder, prepared, snapshot, role, fingerprint=key)
 
 
 def _counted(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> StatisticsRef:
@@ -126,6 +139,30 @@ def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:
 def _grouped(snapshot: SnapshotRef, store: Store) -> DuplicatesRef:
     key = duplicates_fingerprint(snapshot.content)
     return through_cache(group_duplicates, is_stored(store, DuplicatesRef, key))(snapshot, fingerprint=key)
+
+
+def _taught(config: BuildConfig, refs: LedgerRefs, store: Store) -> LedgerRefs:
+    """Ask the teachers whose scores the recipe reads."""
+    wanted = building.bind(config).teachers
+    if building.GUIDE in wanted:
+        refs = refs.model_copy(update={"guide": _guide(config, refs.mining.snapshot, store)})
+    scores: dict[str, ScoresRef] = {}
+    for teacher in wanted:
+        key = building.scores_key(config, refs, teacher, store)
+        scores[teacher] = through_cache(teach, is_stored(store, ScoresRef, key))(config, refs, teacher, fingerprint=key)
+    return refs.model_copy(update={"scores": scores})
+
+
+def _guide(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> GuideRefs:
+    encoder, key = config.teach.guide.encoder, building.guide_encoder_of(config, snapshot, store)
+    prepared = through_cache(prepare, is_stored(store, EncoderRef, key))(
+        encoder, snapshot, config.name, fingerprint=key
+    )
+    return GuideRefs(
+        encoder=prepared,
+        query_vectors=_embedded(encoder, prepared, snapshot, "query", store),
+        document_vectors=_embedded(encoder, prepared, snapshot, "document", store),
+    )
 
 
 def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionRef:

@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|plan|rules|show|verify|demo`.
+"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -16,9 +16,13 @@ _COMMANDS = {
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
+    "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
+    "calibrate": "show what every threshold would do to a corpus, and recommend one",
     "rules": "list the rules that a recipe can use, or the recipes that are shipped",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
+    "probe": "rank negative sets by what a small model learns from each, in seconds",
+    "tune": "choose the recipe by measurement on your own training queries",
     "demo": "run the main job on the docstrings of the installed Python packages",
 }
 
@@ -66,13 +70,89 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    _add_audit(made["audit"])
+    _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
     made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule or recipe in full")
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    _add_probe(made["probe"])
+    _add_tune(made["tune"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="CONFIG|SET", help="build file; with --sample or --votes, folder of a set")
+    parser.add_argument("--recipes", default="", metavar="A,B", help="recipes (default: the config's, and naive)")
+    _add_hiding(parser)
+    parser.add_argument("--repeats", type=int, default=0, metavar="N", help="parts to hide (default: all, each once)")
+    parser.add_argument(
+        "--unlabelled",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="unlabelled positives assumed for each known one (default 1)",
+    )
+    parser.add_argument("--strata", action="store_true", help="print the rates of groups too")
+    parser.add_argument("--sample", type=int, metavar="N", help="draw N negatives of the set for people to judge")
+    parser.add_argument("--out", metavar="CSV", help="where --sample writes its questions")
+    parser.add_argument("--votes", action="append", default=[], metavar="CSV", help="read votes; repeatable")
+    _add_reports(parser)
+    _add_overrides(parser)
+
+
+def _add_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    parser.add_argument("--target-rate", type=float, default=0.05, metavar="SHARE", help="return rate allowed (0.05)")
+    parser.add_argument("--target-lost", type=float, default=0.1, metavar="SHARE", help="rows allowed to be lost (0.1)")
+    parser.add_argument("--queries", type=int, default=1000, metavar="N", help="queries drawn, 0 for all (1000)")
+    _add_hiding(parser)
+    _add_reports(parser)
+    _add_overrides(parser)
+
+
+def _add_hiding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hide", type=float, default=0.2, metavar="SHARE", help="share of a query's positives hidden at a time (0.2)"
+    )
+    parser.add_argument("--seed", type=int, default=13, help="seed of what is drawn (13)")
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there")
+    parser.add_argument("--html", metavar="FILE", help="write a page there")
+
+
+def _add_probe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sets", nargs="+", metavar="SET", help="folder of a set, or a Parquet of negatives (query_id, doc_id)"
+    )
+    parser.add_argument("--config", metavar="CONFIG", help="build file that says which corpus and encoder")
+    parser.add_argument(
+        "--kind",
+        choices=("adapter", "static"),
+        default="adapter",
+        help="a linear map over the encoder's vectors (default), or a bag of word embeddings",
+    )
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="runs for each set (default 5)")
+    parser.add_argument(
+        "--held-out", default="", metavar="SPLIT", help="split that is measured (default: test, if there is one)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+
+
+def _add_tune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    _add_overrides(parser)
+    parser.add_argument("--recipes", default="", metavar="A,B", help="recipes to try (default: all that are shipped)")
+    parser.add_argument(
+        "--kind", choices=("adapter", "static"), default="adapter", help="what is trained, as in negset probe"
+    )
+    parser.add_argument("--budget", type=int, default=0, metavar="N", help="trainings to spend (default 3 a candidate)")
+    parser.add_argument("--write", action="store_true", help="write the chosen recipe into CONFIG")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
 
 
 def _add_overrides(parser: argparse.ArgumentParser) -> None:

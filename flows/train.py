@@ -10,7 +10,8 @@ from negset.fingerprint import fingerprint
 from negset.publishing.manifest import version_id
 from negset.publishing.reading import read_set
 from negset.store import Store
-from schemas.config import EncoderConfig, TrainConfig
+from schemas.config import TrainConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.embed import prepare
 from tasks.place import Place

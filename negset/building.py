@@ -3,6 +3,7 @@
 Keys are made from contents, options and versions, so that what a plan says and what a cache holds cannot differ.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,23 +14,25 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
-from negset.gates.contamination import drops, leaking_queries
-from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.dropping import drop_identity, queries_to_drop
+from negset.gates.evaluation import evaluation_content
 from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, recipe, selection, selection_inputs
+from negset.mining import budget, ledger, recipe, selection, selection_inputs, teaching
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
+from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
+from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
-from negset.publishing.manifest import config_identity, recipe_identity, score_limits
+from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
 from negset.text import document_texts
@@ -38,13 +41,15 @@ from schemas.config import BuildConfig
 from schemas.expectations import Expectation, TimeLimit, set_expectations
 from schemas.frames import SCHEMA_VERSION
 from schemas.manifest import Builder, EncoderIdentity, SetCounts, SetFacts, SourceIdentity
-from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, SelectionRef, SnapshotRef, VectorsRef
+from schemas.refs import EncoderRef, LedgerRefs, MiningRefs, ReportRef, ScoresRef, SelectionRef, SnapshotRef, VectorsRef
 
 SELECT_VERSION: Final = 2
 VALIDATE_VERSION: Final = 2
 PUBLISH_VERSION: Final = 1
 """Raised when the room gives other rows, checks or papers for the same input."""
 
+GUIDE: Final = "guide"
+"""The teacher that is an encoder."""
 UNPUBLISHED: Final = "unpublished"
 """Folder of a selection whose candidates are kept for the gates and the page alone."""
 
@@ -61,10 +66,14 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have.
+    Raises ConfigError for an option of the index that its kind does not have, and for options of a teacher that the
+    recipe asks for and that cannot work.
     """
     check_options(config.mine.dense)
-    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    for teacher in bound.teachers:
+        find_teacher(teacher).check(config.teach, config.mine)
+    return bound
 
 
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
@@ -141,47 +150,88 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         {miner: cells.content for miner, cells in refs.cells.items()},
         list(config.mine.miners),
         list(config.mine.splits),
+        config.mine.unlabelled,
         refs.duplicates.content if refs.duplicates else "",
+        {teacher: scores.content for teacher, scores in refs.scores.items()},
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
-        *_contamination_identity(config),
+        *drop_identity(config.gates),
     )
-
-
-def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
-    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
-    gates = config.gates
-    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
     """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
     inputs, bound = open_inputs(config, refs.mining, store), bind(config)
     groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
-    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    blocks = scored_blocks(inputs, refs, store, bound, progress)
     known = selection_inputs.open_selection_inputs(
         inputs.snapshot,
         bound,
         groups,
         splits=config.mine.splits,
         drop_leaks=config.gates.query_leaks == "drop",
-        dropped=_contaminated(config, inputs.snapshot),
+        unlabelled=config.mine.unlabelled,
+        dropped=queries_to_drop(inputs.snapshot, config.gates),
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
+    digests: dict[str, str] = {}
     with store.staging() as staged:
+
+        def note(path: Path, table: str, rows: pl.DataFrame) -> None:
+            if keep or table != "candidates":  # what is not published needs no digest
+                digests[path.relative_to(staged).as_posix()] = table_digest(rows, table)
+
         chosen = staged if keep else staged / UNPUBLISHED
-        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects)
-        return store.commit(SelectionRef, key, key, negatives, staged, {"counts": counts.model_dump()})
+        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen, note)
+        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects, told=note)
+        facts: dict[str, object] = {"counts": counts.model_dump(), "rows_sha256": digests}
+        return store.commit(SelectionRef, key, key, negatives, staged, facts)
 
 
-def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
-    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
-    if not drops(config.gates):
-        return None
-    queries = snapshot.queries()
-    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
+def scored_blocks(
+    inputs: MiningInputs, refs: LedgerRefs, store: Store, bound: recipe.BoundRecipe, progress: Progress = no_progress
+) -> Iterator[pl.DataFrame]:
+    """Yield the candidate frames of what was mined, with the scores of the teachers that `bound` asks for."""
+    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    if not refs.scores:
+        return blocks
+    scores = {teacher: teaching.open_scores(store, ref) for teacher, ref in refs.scores.items()}
+    shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
+    return teaching.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+
+
+def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
+    """Name the guide's encoder."""
+    guide = config.teach.guide.encoder
+    return encoder_fingerprint(guide, fitted_content(guide, snapshot.content, store, config.name))
+
+
+def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store) -> str:
+    """Name what `teacher` gives the candidates."""
+    inputs = open_inputs(config, refs.mining, store, with_vectors=False)
+    return teaching.scores_fingerprint(config, inputs, refs.cells, teacher, _guide_content(refs, teacher))
+
+
+def teach(
+    config: BuildConfig,
+    refs: LedgerRefs,
+    teacher: str,
+    store: Store,
+    progress: Progress = no_progress,
+    secrets: Mapping[str, str] = NO_SECRETS,
+) -> ScoresRef:
+    """Let `teacher` score the candidates; `secrets` holds the credentials that its options name."""
+    guide = None
+    if teacher == GUIDE and refs.guide:
+        guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
+    content = _guide_content(refs, teacher)
+    inputs = open_inputs(config, refs.mining, store)
+    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
+
+
+def _guide_content(refs: LedgerRefs, teacher: str) -> str:
+    return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
 
 
 def selection_folder(folder: Path) -> Path:
@@ -193,6 +243,17 @@ def selection_folder(folder: Path) -> Path:
 def selection_counts(store: Store, ref: SelectionRef) -> SetCounts:
     """Give what was counted when the selection of `ref` was assembled."""
     return SetCounts.model_validate(store.manifest(ref.kind, ref.fingerprint).facts["counts"])
+
+
+def selection_digests(store: Store, ref: SelectionRef) -> dict[str, str]:
+    """Give the digest of the rows of each file of the selection of `ref` for the digest of its bytes.
+
+    They were taken from the rows as they were written, so that publishing need not read them again.
+    """
+    manifest = store.manifest(ref.kind, ref.fingerprint)
+    rows = manifest.facts.get("rows_sha256")
+    known = rows if isinstance(rows, dict) else {}
+    return {file.sha256: str(known[file.path]) for file in manifest.files if file.path in known}
 
 
 def expectations(config: BuildConfig) -> tuple[Expectation, ...]:
@@ -245,10 +306,11 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
             rooms={"select": SELECT_VERSION, "cells": mining_cells.VERSION, "publish": PUBLISH_VERSION},
             rules={step.rule.name: step.rule.version for step in bound.rules},
         ),
-        config=config_identity(config),
+        config=config_identity(config, bound.teachers),
         source=_source_identity(config, snapshot, store),
         encoder=_encoder_identity(config, refs.mining.encoder, store),
         miners={miner: _miner_identity(config, refs.mining, miner, store) for miner in config.mine.miners},
+        teachers={teacher: _teacher_identity(teacher, refs, store) for teacher in bound.teachers},
         recipe=recipe_identity(bound, config.seed),
     )
 
@@ -257,6 +319,17 @@ def source_counts(snapshot: Snapshot) -> dict[str, int]:
     """Give what was counted when the source of `snapshot` was read."""
     named = {"splits", "notes", "missing_documents", "missing_queries"}
     return {name: int(count) for name, count in snapshot.facts.model_dump(exclude=named).items()}
+
+
+def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str, str | int | float | bool | None]:
+    scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
+    given: dict[str, str | int | float | bool | None] = {
+        "version": find_teacher(teacher).VERSION,
+        "scores": scores.content,
+        "pairs": scores.rows,
+        "unscored": int(str(store.manifest(scores.kind, scores.fingerprint).facts["unscored"])),
+    }
+    return {**given, "encoder": encoder} if encoder else given
 
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -85,8 +86,6 @@ def _column_bytes(column: pl.Series) -> Iterator[bytes | memoryview]:
     """Yield the bytes of `column`, a slice at a time: nulls, lengths and values, so that no two columns collide."""
     for start in range(0, max(len(column), 1), _BLOCK):
         part = column.slice(start, _BLOCK)
-        if part.dtype == pl.Categorical or isinstance(part.dtype, pl.Enum):
-            part = part.cast(pl.String)
         yield part.is_null().cast(pl.UInt8).to_numpy().data
         if isinstance(part.dtype, pl.List):
             lengths = part.list.len().fill_null(0)
@@ -96,7 +95,7 @@ def _column_bytes(column: pl.Series) -> Iterator[bytes | memoryview]:
             for name in sorted(field.name for field in part.dtype.fields):
                 yield name.encode()
                 yield from _column_bytes(part.struct.field(name))
-        elif part.dtype in (pl.String, pl.Binary):
+        elif part.dtype in (pl.String, pl.Binary) or _is_coded(part):
             yield from _text_bytes(part)
         else:
             yield _numbers(part).data
@@ -104,11 +103,18 @@ def _column_bytes(column: pl.Series) -> Iterator[bytes | memoryview]:
 
 def _text_bytes(part: pl.Series) -> Iterator[memoryview]:
     """Yield the lengths, then the bytes, of the strings in `part`; nulls are empty."""
-    filled = part.fill_null(b"" if part.dtype == pl.Binary else "").rechunk()
-    array = filled.to_arrow(compat_level=pl.CompatLevel.oldest())
+    if _is_coded(part):
+        array = part.rechunk().to_arrow().cast(pa.large_string()).fill_null("")
+    else:
+        filled = part.fill_null(b"" if part.dtype == pl.Binary else "").rechunk()
+        array = filled.to_arrow(compat_level=pl.CompatLevel.oldest())
     offsets = np.frombuffer(array.buffers()[1] or b"", "<i8")[array.offset :][: len(array) + 1]
     yield np.diff(offsets).data
     yield memoryview(array.buffers()[2] or b"")[offsets[0] : offsets[-1]] if len(array) else memoryview(b"")
+
+
+def _is_coded(part: pl.Series) -> bool:
+    return part.dtype == pl.Categorical or isinstance(part.dtype, pl.Enum)
 
 
 def _numbers(part: pl.Series) -> NDArray[np.generic]:

@@ -9,7 +9,8 @@ from typing import Final
 
 from negset.fingerprint import fingerprint
 from negset.store import Store, locked, swap
-from schemas.config import Bm25Config, EncoderConfig
+from schemas.config import Bm25Config
+from schemas.encoder import EncoderConfig
 
 Pinned = Bm25Config | EncoderConfig
 _SECTIONS: Final = {Bm25Config: "bm25", EncoderConfig: "encoder"}

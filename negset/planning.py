@@ -27,11 +27,13 @@ from schemas.refs import (
     CellsRef,
     DuplicatesRef,
     EncoderRef,
+    GuideRefs,
     IndexesRef,
     LedgerRefs,
     MiningRefs,
     Ref,
     ReportRef,
+    ScoresRef,
     SelectionRef,
     SnapshotRef,
     StatisticsRef,
@@ -72,6 +74,9 @@ def _walk(config: BuildConfig, store: Store, sets: Path | None) -> Iterator[Plan
     rest += ["index"] if building.uses_indexes(config) else []
     rest += [f"mine {miner}" for miner in config.mine.miners]
     rest += ["duplicates"] if needs_near_groups(bound) else []
+    if building.GUIDE in bound.teachers:
+        rest += ["guide encoder", *(f"guide embed {role}" for role in ROLES)]
+    rest += [f"teach {teacher}" for teacher in bound.teachers]
     rest += ["select", "validate", "publish"]
     if snapshot is None:
         yield PlannedRoom("ingest", "runs")
@@ -166,17 +171,42 @@ def _after_materials(
     if needs_near_groups(building.bind(config)):
         duplicates = store.ref(DuplicatesRef, duplicates_fingerprint(refs.snapshot.content))
         yield _room("duplicates", duplicates)
-    ready = len(cells) == len(config.mine.miners)
-    selected = None
-    if ready:
-        selected = store.ref(
-            SelectionRef, building.selection_key(config, LedgerRefs(mining=refs, cells=cells, duplicates=duplicates))
-        )
+    ledger = None
+    if len(cells) == len(config.mine.miners):
+        ledger = LedgerRefs(mining=refs, cells=cells, duplicates=duplicates)
+    for teacher in building.bind(config).teachers:
+        if teacher == building.GUIDE:
+            guide, rooms = _guide_rooms(config, refs, store)
+            ledger = ledger.model_copy(update={"guide": guide}) if ledger and guide else None
+            yield from rooms
+        found_scores = store.ref(ScoresRef, building.scores_key(config, ledger, teacher, store)) if ledger else None
+        yield _room(f"teach {teacher}", found_scores)
+        ledger = _with_scores(ledger, teacher, found_scores) if ledger and found_scores else None
+    selected = store.ref(SelectionRef, building.selection_key(config, ledger)) if ledger else None
     yield _room("select", selected)
     previous = building.previous_version(config, selected, store, sets) if selected and sets else None
-    report = selected and store.ref(ReportRef, building.report_key(config, selected, previous))
+    report = store.ref(ReportRef, building.report_key(config, selected, previous)) if selected else None
     yield _room("validate", report)
     yield PlannedRoom("publish", "cached" if report else "runs", "again only if LATEST moved on" if report else "")
+
+
+def _guide_rooms(config: BuildConfig, refs: MiningRefs, store: Store) -> tuple[GuideRefs | None, list[PlannedRoom]]:
+    """Say what is there of the guide's encoder and of its vectors."""
+    encoder = store.ref(EncoderRef, building.guide_encoder_of(config, refs.snapshot, store))
+    rooms, found = [_room("guide encoder", encoder)], []
+    for role in ROLES:
+        content = refs.snapshot.content
+        vectors = find_vectors(store, vectors_fingerprint(encoder, content, role)) if encoder else None
+        rooms.append(_room(f"guide embed {role}", vectors))
+        found.append(vectors)
+    queries, documents = found
+    if encoder is None or queries is None or documents is None:
+        return None, rooms
+    return GuideRefs(encoder=encoder, query_vectors=queries, document_vectors=documents), rooms
+
+
+def _with_scores(ledger: LedgerRefs, teacher: str, scores: ScoresRef) -> LedgerRefs:
+    return ledger.model_copy(update={"scores": {**ledger.scores, teacher: scores}})
 
 
 def _room(name: str, found: Ref | None) -> PlannedRoom:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,10 @@ _STEP: Final = "ingest"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An open snapshot. `content` depends on the rows alone: not on their order, nor on the partitions."""
+    """An open snapshot. `content` depends on the rows alone: not on their order, nor on the partitions.
+
+    Queries, judgements and the ids of documents are read once and kept; documents are read whenever they are asked for.
+    """
 
     folder: Path
     facts: SnapshotFacts
@@ -43,7 +47,13 @@ class Snapshot:
 
     def document_columns(self, *columns: str) -> pl.DataFrame:
         """Give `columns` of all documents, sorted by doc_id; the texts stay on disk unless they are asked for."""
+        if columns == ("doc_id",):
+            return self._doc_ids
         return self._corpus(None, ["doc_id", *(name for name in columns if name != "doc_id")]).select(columns)
+
+    @cached_property
+    def _doc_ids(self) -> pl.DataFrame:
+        return self._corpus(None, ["doc_id"])
 
     def _corpus(self, partition: str | None, columns: Sequence[str] | None) -> pl.DataFrame:
         names = self.partitions() if partition is None else [partition]
@@ -52,10 +62,18 @@ class Snapshot:
 
     def queries(self) -> pl.DataFrame:
         """Give the queries, sorted by query_id."""
+        return self._queries
+
+    @cached_property
+    def _queries(self) -> pl.DataFrame:
         return read_table(self.folder / "queries.parquet")
 
     def qrels(self) -> pl.DataFrame:
         """Give the judgements whose query and document exist, sorted by query, document and split."""
+        return self._qrels
+
+    @cached_property
+    def _qrels(self) -> pl.DataFrame:
         return read_table(self.folder / "qrels.parquet")
 
     def quarantine(self) -> pl.DataFrame:

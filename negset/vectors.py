@@ -7,8 +7,9 @@ same encoder is not embedded again. Which shard a text lies in follows from hist
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -161,11 +162,13 @@ def open_vectors(store: Store, ref: VectorsRef) -> Vectors:
     folder = store.open(VectorsRef.kind, ref.fingerprint)
     facts = store.manifest(VectorsRef.kind, ref.fingerprint).facts
     places = _read_places(folder, _listed_shards(facts))
+    with ThreadPoolExecutor(2) as workers:  # digesting leaves Python's lock
+        folders = list(workers.map(partial(store.open, ShardRef.kind), places.shards))
     return Vectors(
         role="query" if facts["role"] == "query" else "document",
         dimensions=int(str(facts["dimensions"])),
         places=places,
-        read_shard=_shard_reader([store.open(ShardRef.kind, name) for name in places.shards]),
+        read_shard=_shard_reader(folders),
     )
 
 

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
 from schemas.section import Section
+from schemas.teach import TeachConfig
 
 
 def last_moment(value: object) -> object:
@@ -122,42 +124,6 @@ class SourceConfig(Section):
     """Parts with `partition_by = "hash"`. Stored with the snapshot: growth does not change it."""
 
 
-class EncoderConfig(Section):
-    """What turns texts into vectors."""
-
-    backend: Literal["lsa", "hashing", "sentence-transformers", "precomputed", "api"] = "lsa"
-    dimensions: int = Field(256, ge=2)
-    """Width of the vectors of `lsa` and `hashing`; the other backends know their own."""
-    pin: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")] = ""
-    """Label under which `lsa` stays as it was first fitted, so that a new document is embedded alone and mined alone;
-    empty to fit it on the corpus of every build."""
-    model: str = ""
-    """Name or folder of a model; of an API, its model name."""
-    revision: str = ""
-    """Commit, tag or branch of a model read by name; of an API, what names its state."""
-    query_prompt: str = ""
-    """Put before each query by `sentence-transformers` and `api`; empty for the model's own."""
-    document_prompt: str = ""
-    max_length: int = Field(256, ge=1)
-    """Tokens after which `sentence-transformers` cuts a text."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Precision that `sentence-transformers` computes in."""
-    storage: Literal["float32", "float16"] = "float32"
-    """Precision that vectors are kept in: float16 takes half the disk and moves scores by about 0.0002."""
-    query_vectors: str = ""
-    """Parquet or .npy of precomputed query vectors."""
-    document_vectors: str = ""
-    url: str = ""
-    """Base URL of an embeddings API in the OpenAI shape."""
-    api_key_env: str = ""
-    """Name of the environment variable that holds the API key. The key itself never stands in a config."""
-    batch_size: int = Field(64, ge=1, json_schema_extra={"runtime": True})
-    """Texts that a model or an API is given at once."""
-    shard_size: int = Field(8192, ge=1, json_schema_extra={"runtime": True})
-    """Texts in a shard; a kill loses at most one shard."""
-    device: str = Field("auto", json_schema_extra={"runtime": True})
-
-
 IndexKind = Literal["exact", "ivf-flat", "hnsw", "ivf-pq", "sq-fp16", "sq-int8", "auto"]
 
 
@@ -228,6 +194,8 @@ class MineConfig(Section):
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
     """Splits whose queries get negatives; empty for all."""
+    unlabelled: bool = False
+    """Mine queries without a positive too, for a labeller of the recipe to find one; else they are dropped."""
     query_block: int = Field(4096, ge=1, json_schema_extra={"runtime": True})
     """Queries in a row of the mining matrix, at the most: fewer where the memory asks for it."""
     time: TimeConfig = TimeConfig()
@@ -246,6 +214,8 @@ class RecipeConfig(Section):
     """Negatives wanted for each query; 0 takes the recipe's own number."""
     by: str = ""
     """Miner whose scores the rules compare; empty for the first that gives scores."""
+    teacher: str = ""
+    """Teacher whose scores the rules compare that say `by = "teacher"`; empty for the recipe's own."""
     options: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Rule name to the options that differ from the recipe's."""
 
@@ -275,6 +245,7 @@ class BuildConfig(Section):
     source: SourceConfig
     encoder: EncoderConfig = EncoderConfig()
     mine: MineConfig = MineConfig()
+    teach: TeachConfig = TeachConfig()
     recipe: RecipeConfig = RecipeConfig()
     gates: GatesConfig = GatesConfig()
     publish: PublishConfig = PublishConfig()

@@ -115,6 +115,18 @@ SET_FALSE_NEGATIVES: Final = pa.schema(
         _required("split", pa.string()),
     ]
 )
+SET_DIAGNOSTICS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("split", pa.string()),
+        _required("negatives", pa.int32(), {"note": "that have a score"}),
+        pa.field("positive", pa.float64(), metadata={"note": "lowest score among the positives"}),
+        pa.field("negative_mean", pa.float64()),
+        pa.field("negative_variance", pa.float64()),
+        pa.field("negative_log_mean_exp", pa.float64(), metadata={"note": "of scores / 0.05"}),
+        pa.field("positive_log_exp", pa.float64(), metadata={"note": "positive / 0.05"}),
+    ]
+)
 SET_NEGATIVES: Final = pa.schema(
     [
         _required("query_id", _IDS),
@@ -160,6 +172,7 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "positives": SET_POSITIVES,
     "false_negatives": SET_FALSE_NEGATIVES,
     "negatives": SET_NEGATIVES,
+    "diagnostics": SET_DIAGNOSTICS,
     "fates": FATES,
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
@@ -178,6 +191,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "positives": ("query_id", "doc_id"),
     "false_negatives": ("query_id", "doc_id"),
     "negatives": ("query_id", "rank"),
+    "diagnostics": ("query_id",),
     "fates": ("query_id",),
     "ntuples": (),
     "shard_texts": ("sha256",),

@@ -123,6 +123,8 @@ class SetFacts(Record):
     encoder: EncoderIdentity | None
     miners: dict[str, dict[str, Plain]]
     """Miner to its options and measured facts."""
+    teachers: dict[str, dict[str, Plain]] = {}
+    """Teacher to the digest of the scores that it gave; its options are in `config`."""
     recipe: RecipeIdentity
 
 

@@ -93,6 +93,18 @@ class CellsRef(Ref):
     kind: ClassVar[str] = "cells"
 
 
+class PairScoresRef(Ref):
+    """Scores of some pairs of texts by one teacher, kept for every later build."""
+
+    kind: ClassVar[str] = "pair_scores"
+
+
+class ScoresRef(Ref):
+    """What one teacher gives the candidates and positives of a ledger; `rows` are the pairs it scored."""
+
+    kind: ClassVar[str] = "scores"
+
+
 class SelectionRef(Ref):
     """The tables of a negative set, chosen but not yet checked or published."""
 
@@ -132,11 +144,26 @@ class MiningRefs(BaseModel):
     indexes: IndexesRef | None = None
 
 
+class GuideRefs(BaseModel):
+    """The vectors of a guide, a second encoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: EncoderRef
+    query_vectors: VectorsRef
+    document_vectors: VectorsRef
+
+
 class LedgerRefs(BaseModel):
-    """Everything that a selection reads: what was mined, from what, and which documents are near-duplicates."""
+    """Everything that a selection reads: what was mined, from what, and which documents are near-duplicates.
+
+    `scores` are those of the teachers that the recipe asks for, by name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mining: MiningRefs
     cells: dict[str, CellsRef]
     duplicates: DuplicatesRef | None = None
+    guide: GuideRefs | None = None
+    scores: dict[str, ScoresRef] = {}

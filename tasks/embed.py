@@ -7,7 +7,7 @@ from negset.building import role_texts
 from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.snapshot import open_snapshot
 from negset.vectors import embed_texts
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef, SnapshotRef, VectorsRef
 from tasks.place import Place
 from tasks.policies import room

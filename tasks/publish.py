@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import TaskRunContext
 
-from negset.building import selection_counts, selection_folder
+from negset.building import selection_counts, selection_digests, selection_folder
 from negset.publishing.publish import Draft, publish_set
 from negset.publishing.reading import read_latest
 from negset.snapshot import open_snapshot
@@ -34,6 +34,7 @@ def publish(
         counts=counts,
         selection=selection_folder(folder),
         snapshot=open_snapshot(store, snapshot),
+        rows_sha256=selection_digests(store, selected),
     )
     published = publish_set(draft, place.sets_folder(), by=_publisher(), at=datetime.now(UTC))
     write_durably(_record(store, fingerprint), published.fingerprint.encode())

@@ -35,7 +35,8 @@ from negset.store import Store
 from negset.tables import read_table
 from negset.vectors import embed_texts, vectors_fingerprint
 from schemas.config import BuildConfig
-from schemas.refs import LedgerRefs, MiningRefs, SelectionRef
+from schemas.encoder import EncoderConfig
+from schemas.refs import EncoderRef, GuideRefs, LedgerRefs, MiningRefs, Ref, SelectionRef
 
 # The first example of a test pays for imports and caches; a deadline would make the suite depend on the machine.
 hypothesis.settings.register_profile("steady", deadline=None)
@@ -90,13 +91,7 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
     refs = MiningRefs(snapshot=snapshot)
     if "dense" in config.mine.miners:
         prepared = prepare_encoder(config.encoder, opened, store)
-        model = encoder or open_encoder(config.encoder, store, prepared)
-        vectors = {}
-        for role in ("query", "document"):
-            ids, texts = building.role_texts(opened, role)
-            key = vectors_fingerprint(prepared, snapshot.content, role)
-            vectors[f"{role}_vectors"] = embed_texts(model, ids, texts, role, store, config.encoder.shard_size, key)
-        refs = MiningRefs(snapshot=snapshot, encoder=prepared, **vectors)
+        refs = MiningRefs(snapshot=snapshot, **_embed_roles(config.encoder, prepared, refs, store, encoder))
     if "bm25" in config.mine.miners:
         refs = refs.model_copy(
             update={"statistics": prepare_statistics(config.mine.bm25, opened, store, dataset=config.name)}
@@ -108,8 +103,28 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
     inputs = building.open_inputs(config, refs, store)
     cells = {miner: mine_cells(inputs, miner, store) for miner in config.mine.miners}
     ledger = LedgerRefs(mining=refs, cells=cells, duplicates=find_duplicates(opened, store))
+    wanted = building.bind(config).teachers
+    if building.GUIDE in wanted:
+        guide = config.teach.guide.encoder
+        vectors = _embed_roles(guide, prepare_encoder(guide, opened, store), refs, store)
+        ledger = ledger.model_copy(update={"guide": GuideRefs(**vectors)})
+    scores = {teacher: building.teach(config, ledger, teacher, store) for teacher in wanted}
+    ledger = ledger.model_copy(update={"scores": scores})
     selected = building.select(config, ledger, store)
     return Selected(selected, ledger, store.open(selected.kind, selected.fingerprint))
+
+
+def _embed_roles(
+    config: EncoderConfig, prepared: EncoderRef, refs: MiningRefs, store: Store, encoder: Encoder | None = None
+) -> dict[str, Ref]:
+    """Embed queries and documents by `encoder`, or by the one that was `prepared`."""
+    opened, model = open_snapshot(store, refs.snapshot), encoder or open_encoder(config, store, prepared)
+    vectors: dict[str, Ref] = {"encoder": prepared}
+    for role in ("query", "document"):
+        ids, texts = building.role_texts(opened, role)
+        key = vectors_fingerprint(prepared, refs.snapshot.content, role)
+        vectors[f"{role}_vectors"] = embed_texts(model, ids, texts, role, store, config.shard_size, key)
+    return vectors
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from flows.commands.reports import describe_set, describe_training
 from flows.session import prefect_session
-from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig, TrainConfig
+from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig, TrainConfig
+from schemas.encoder import EncoderConfig
 
 DEMO = BuildConfig(
     name="docstrings",

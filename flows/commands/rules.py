@@ -9,28 +9,33 @@ from schemas.config import RecipeConfig
 
 
 def run(options: argparse.Namespace) -> int:
-    """List rules or recipes in a line each, or show the one that `options.name` names in full."""
+    """List rules or recipes in a line each, or show what `options.name` names in full: a rule, a recipe or both."""
     cards, recipes = list_rules(), [load_recipe(RecipeConfig(name=name)) for name in shipped_recipes()]
     if options.name:
         print(_found(options.name, cards, recipes))
     elif options.recipes:
-        print("\n".join(f"{recipe.name:<12} {recipe.description}" for recipe in recipes))
+        wide = max(len(recipe.name) for recipe in recipes)
+        print("\n".join(f"{recipe.name:<{wide}} {recipe.description}" for recipe in recipes))
     else:
-        print("\n".join(f"{card.kind:<8} {card.name:<20} {card.summary}" for card in cards))
+        wide = max(len(card.name) for card in cards)
+        print("\n".join(f"{card.kind:<8} {card.name:<{wide}} {card.summary}" for card in cards))
     return 0
 
 
 def _found(name: str, cards: Sequence[RuleCard], recipes: Sequence[Recipe]) -> str:
-    for card in cards:
-        if card.name == name:
-            lines = (f"  {option.name} = {option.default!r:<10} {option.description}" for option in card.options)
-            return "\n".join([f"{card.name} ({card.kind}): {card.summary}", *lines])
-    for recipe in recipes:
-        if recipe.name == name:
-            uses = (
-                " ".join([use.name, *(f"{key}={value}" for key, value in use.options.items())]) for use in recipe.rules
-            )
-            return "\n".join(
-                [f"{recipe.name}: {recipe.description}", f"  source: {recipe.source}", *(f"  {use}" for use in uses)]
-            )
-    raise UnknownRuleError.from_name(name, [*(card.name for card in cards), *(recipe.name for recipe in recipes)])
+    found = [_rule_lines(card) for card in cards if card.name == name]
+    found += [_recipe_lines(recipe) for recipe in recipes if recipe.name == name]
+    if not found:
+        raise UnknownRuleError.from_name(name, [*(card.name for card in cards), *(recipe.name for recipe in recipes)])
+    return "\n\n".join(found)
+
+
+def _rule_lines(card: RuleCard) -> str:
+    lines = (f"  {option.name} = {option.default!r:<10} {option.description}" for option in card.options)
+    return "\n".join([f"{card.name} ({card.kind}): {card.summary}", *lines])
+
+
+def _recipe_lines(recipe: Recipe) -> str:
+    uses = (" ".join([use.name, *(f"{key}={value}" for key, value in use.options.items())]) for use in recipe.rules)
+    head = f"{recipe.name} (recipe): {recipe.description}"
+    return "\n".join([head, f"  source: {recipe.source}", *(f"  {use}" for use in uses)])

@@ -3,7 +3,6 @@
 `POST {url}/embeddings` with `{"model": ..., "input": [...]}` answers `{"data": [{"index": 0, "embedding": [...]}]}`.
 """
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +14,12 @@ from numpy.typing import NDArray
 
 from negset.encoders.encoder import Encoder, FittingCorpus, Role
 from negset.encoders.tokens import normalise_rows
-from negset.errors import ConfigError, ContractError, TransientError
+from negset.errors import ConfigError, ContractError
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from negset.service import find_key, open_client, post
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
-ATTEMPTS = 6
-FIRST_WAIT = 0.5
-"""Seconds before the second attempt; doubled for each further one."""
-LONGEST_WAIT = 60.0
-TIMEOUT = 60.0
 PROBE = "probe"
 
 
@@ -72,12 +67,7 @@ def prepare(config: EncoderConfig, snapshot: FittingCorpus, staged: Path, progre
 
 def open_folder(config: EncoderConfig, folder: Path, fingerprint: str, secrets: Mapping[str, str]) -> Encoder:
     """Ask the service for one vector, to learn its width and whether the key is right."""
-    key = ""
-    if config.api_key_env:
-        key = secrets.get(config.api_key_env, "")
-        if not key:
-            message = f"encoder.api_key_env names {config.api_key_env!r}, which is not set in the environment"
-            raise ConfigError(message)
+    key = find_key(config.api_key_env, secrets, "encoder")
     dimensions = request_vectors([PROBE], config, key, time.sleep).shape[1]
     return ApiEncoder(fingerprint=fingerprint, dimensions=dimensions, config=config, wait=time.sleep, api_key=key)
 
@@ -86,47 +76,16 @@ def request_vectors(
     inputs: Sequence[str], config: EncoderConfig, api_key: str, wait: Callable[[float], None]
 ) -> NDArray[np.float64]:
     """Ask for the vectors of `inputs`, `config.batch_size` at a time: (n, d), in their order."""
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    blocks = []
-    with httpx.Client(headers=headers, timeout=TIMEOUT) as client:
+    url, blocks = f"{config.url.rstrip('/')}/embeddings", []
+    with open_client(api_key) as client:
         for start in range(0, len(inputs), config.batch_size):
             batch = list(inputs[start : start + config.batch_size])
-            blocks.append(read_vectors(post_batch(client, config, batch, wait), len(batch), config.url))
+            response = post(client, url, {"model": config.model, "input": batch}, wait, "encoder")
+            blocks.append(read_vectors(response, len(batch), config.url))
     if len({block.shape[1] for block in blocks}) > 1:
         message = f"{config.url} gave vectors of different dimensions: {sorted({block.shape[1] for block in blocks})}"
         raise ContractError(message)
     return np.concatenate(blocks) if blocks else np.empty((0, 0))
-
-
-def post_batch(
-    client: httpx.Client, config: EncoderConfig, batch: list[str], wait: Callable[[float], None]
-) -> httpx.Response:
-    """Post `batch`; on 429, 5xx and broken connections wait and try again, ATTEMPTS times at most.
-
-    Raises TransientError where all of them failed, ConfigError on any other refusal.
-    """
-    url = f"{config.url.rstrip('/')}/embeddings"
-    failure = ""
-    for attempt in range(ATTEMPTS):
-        asked = 0.0
-        try:
-            response = client.post(url, json={"model": config.model, "input": batch})
-        except httpx.TransportError as error:
-            failure = f"{type(error).__name__}: {error}"
-        else:
-            if response.is_success:
-                return response
-            failure = f"status {response.status_code}: {response.text[:200]}"
-            if response.status_code != 429 and response.status_code < 500:
-                message = (
-                    f"{url} refused model {config.model!r} with {failure}. Check encoder.url, model and api_key_env"
-                )
-                raise ConfigError(message)
-            asked = _seconds(response.headers.get("retry-after", ""))
-        if attempt + 1 < ATTEMPTS:
-            wait(min(max(asked, FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.5)), LONGEST_WAIT))
-    message = f"{url} failed {ATTEMPTS} times, last with {failure}. Vectors made so far are kept; run again later"
-    raise TransientError(message)
 
 
 def read_vectors(response: httpx.Response, wanted: int, url: str) -> NDArray[np.float64]:
@@ -142,7 +101,3 @@ def read_vectors(response: httpx.Response, wanted: int, url: str) -> NDArray[np.
         message = f"{url} answered {wanted} texts with vectors of shape {vectors_ND.shape}, indices {places[:5]} ..."
         raise ContractError(message)
     return vectors_ND
-
-
-def _seconds(header: str) -> float:
-    return float(header) if header.replace(".", "", 1).isdigit() else 0.0

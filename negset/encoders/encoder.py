@@ -19,7 +19,7 @@ from negset.fingerprint import fingerprint
 from negset.pins import read_pin, set_pin
 from negset.progress import Progress, no_progress
 from negset.store import Store
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef
 
 Role = Literal["query", "document"]

@@ -11,7 +11,7 @@ from negset.encoders.encoder import Encoder, FittingCorpus, Role
 from negset.encoders.tokens import bag_tokens, count_matrix, normalise_rows, tokenise
 from negset.lots import STEP, id_keys, mix
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 BLOCK = 4096

@@ -22,7 +22,7 @@ from negset.encoders.tokens import bag_tokens, count_matrix, normalise_rows
 from negset.errors import ArtifactError
 from negset.fingerprint import canonical_json
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 TOKENS = "tokens.json"

@@ -14,7 +14,7 @@ from negset.encoders.encoder import Encoder, FittingCorpus
 from negset.errors import ConfigError, InputError, TransientError
 from negset.fingerprint import canonical_json, file_digest
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 IGNORED = (
@@ -68,24 +68,26 @@ def open_folder(config: EncoderConfig, folder: Path, fingerprint: str, secrets: 
     return cast("Encoder", loader.load_sentence_encoder(model, config, fingerprint))
 
 
-def find_model(model: str, revision: str) -> Path:
+def find_model(model: str, revision: str, option: str = "encoder.model") -> Path:
     """Give the folder of `model`: a local folder, the hub's local copy, or else a download of `revision`.
+
+    Messages say that `option` named it.
 
     Raises ConfigError where there is no such model, TransientError where the hub does not answer.
     """
     if not model:
-        message = "encoder.model is empty: the sentence-transformers encoder needs the name or folder of a model"
+        message = f"{option} is empty: a backend of sentence-transformers needs the name or folder of a model"
         raise ConfigError(message)
     folder = Path(model)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        message = f"encoder.model: there is no folder {model!r}"
+        message = f"{option}: there is no folder {model!r}"
         raise ConfigError(message)
-    return _fetch_model(model, revision)
+    return _fetch_model(model, revision, option)
 
 
-def _fetch_model(model: str, revision: str) -> Path:
+def _fetch_model(model: str, revision: str, option: str) -> Path:
     hub = import_module("huggingface_hub")
     errors = import_module("huggingface_hub.errors")
     wanted = {"repo_id": model, "revision": revision or None, "ignore_patterns": list(IGNORED)}
@@ -96,11 +98,11 @@ def _fetch_model(model: str, revision: str) -> Path:
     try:
         return Path(hub.snapshot_download(**wanted))
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
-        message = f"encoder.model: no folder {model!r}, and on the hub no such model at revision {revision or 'main'!r}"
+        message = f"{option}: no folder {model!r}, and on the hub no such model at revision {revision or 'main'!r}"
         raise ConfigError(message) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         message = (
-            f"encoder.model: no local copy of {model!r}, no folder of that name, and the hub cannot be reached. "
+            f"{option}: no local copy of {model!r}, no folder of that name, and the hub cannot be reached. "
             "Give the folder of a model, or allow the network"
         )
         raise ConfigError(message) from error

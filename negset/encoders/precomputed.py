@@ -19,7 +19,7 @@ from negset.encoders.tokens import normalise_rows
 from negset.errors import ConfigError, InputError, listed
 from negset.fingerprint import file_digest
 from negset.progress import Progress
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 VERSION = 1
 

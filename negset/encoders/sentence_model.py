@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from negset.encoders.encoder import Encoder, Role
 from negset.encoders.tokens import normalise_rows
 from negset.errors import ConfigError, InputError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

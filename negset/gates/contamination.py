@@ -21,8 +21,6 @@ from negset.text import normalise_text
 from schemas.expectations import CheckResult
 from schemas.gates import ContaminationConfig, GatesConfig, Policy
 
-QUERY_LEAK: Final = "query_leak"
-NEAR_LEAK: Final = "near_leak"
 PAIRS: Final = {
     "id": pl.String,
     "file": pl.String,
@@ -84,27 +82,6 @@ def contamination_checks(
 def training_queries(queries: pl.DataFrame) -> pl.DataFrame:
     """Give id and text of those of `queries` that are in no held-out split."""
     return queries.filter(~pl.col("split").is_in(list(HELD_OUT))).select(id="query_id", text="text")
-
-
-def drops(config: GatesConfig) -> bool:
-    """Tell whether a selection under `config` must look for contaminated queries.
-
-    Equal texts in two splits of a source are found without this (`selection_inputs.query_leaks`).
-    """
-    return config.contamination.near == "drop" or (bool(config.evaluation) and config.query_leaks == "drop")
-
-
-def leaking_queries(queries: pl.DataFrame, evaluation: pl.DataFrame, config: GatesConfig) -> pl.DataFrame:
-    """Give query_id and reason of the training `queries` that the gates of `config` say to drop."""
-    found = find_pairs(training_queries(queries), evaluation, config.contamination)
-    exact = pl.col("how") == "exact"
-    reasons = pl.when(exact).then(pl.lit(QUERY_LEAK)).otherwise(pl.lit(NEAR_LEAK))
-    dropped = (exact & pl.lit(config.query_leaks == "drop")) | (~exact & pl.lit(config.contamination.near == "drop"))
-    return (
-        found.filter(dropped)
-        .select(query_id="id", reason=reasons)
-        .unique("query_id", keep="first", maintain_order=True)
-    )
 
 
 def find_pairs(ours: pl.DataFrame, evaluation: pl.DataFrame, config: ContaminationConfig) -> pl.DataFrame:

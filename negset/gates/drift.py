@@ -23,7 +23,7 @@ LEAST_NEW: Final = 20
 RARER: Final = 10.0
 """How much rarer a word must be among the old queries to be a topic of the new ones."""
 _WORD: Final = r"\w+"
-_SETTINGS: Final = ("source", "encoder", "mine", "recipe", "seed")
+_SETTINGS: Final = ("source", "encoder", "mine", "teach", "recipe", "seed")
 """Sections whose change explains other negatives; a change of the first explains other rows of the source."""
 _ADVICE: Final = "look for what changed in the source; if it is meant, build once with --set gates.drift.policy=warn"
 

@@ -29,8 +29,8 @@ VERSION = 2
 def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
     """Give `query`, `query_id`, `text`, `asked_at` and `positives` of the queries that are mined, in their order.
 
-    These are the queries of the configured splits with a labelled positive: without one there is nothing that a
-    negative could be a negative to.
+    These are the queries of the configured splits with a labelled positive, since without one there is nothing that
+    a negative could be a negative to; with `mine.unlabelled` the others too, for a labeller to find one.
     """
     queries = inputs.snapshot.queries().with_columns(query=pl.int_range(pl.len(), dtype=pl.UInt32))
     splits = inputs.config.splits
@@ -43,8 +43,8 @@ def mined_queries(inputs: MiningInputs) -> pl.DataFrame:
     positives = labels.group_by("query_id").agg(pl.col("doc_id").n_unique().alias("positives"))
     return (
         queries.filter(pl.col("split").is_in(splits) if splits else pl.lit(value=True))
-        .join(positives, on="query_id")
-        .select("query", "query_id", "text", "asked_at", "positives")
+        .join(positives, on="query_id", how="left" if inputs.config.unlabelled else "inner")
+        .select("query", "query_id", "text", "asked_at", pl.col("positives").fill_null(0))
         .sort("query")
     )
 

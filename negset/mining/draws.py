@@ -21,6 +21,17 @@ def chance(seed: int, rule: str) -> pl.Expr:
     return pl.map_batches(["query_key", "doc_key"], draw, return_dtype=pl.Float64)
 
 
+def query_lot(seed: int, rule: str, count: int) -> pl.Expr:
+    """Give each query one of 0 to `count` - 1 with equal chances, by its id, `seed` and `rule` alone."""
+    salt = id_keys([f"{seed}:{rule}"])
+
+    def draw(queries: pl.Series) -> pl.Series:
+        bits = mix(mix(queries.to_numpy() ^ salt))
+        return pl.Series(bits % np.uint64(count), dtype=pl.UInt32)
+
+    return pl.col("query_key").map_batches(draw, return_dtype=pl.UInt32)
+
+
 def gumbel(uniform: pl.Expr) -> pl.Expr:
     """Turn `uniform` numbers in (0, 1) into Gumbel noise."""
     return -((-(uniform.log())).log())

@@ -92,16 +92,22 @@ def candidate_blocks(
 
 
 def open_ledger(
-    inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, folder: Path, by: str = ""
+    inputs: MiningInputs,
+    cells: Mapping[str, CellsRef],
+    store: Store,
+    folder: Path,
+    by: str = "",
+    *,
+    all_texts: bool = False,
 ) -> Ledger:
-    """Read labels, ids and the list of cells, and put the texts that scoring needs into `folder`.
+    """Read labels, ids and the list of cells, and put the texts that scoring needs into `folder`, or all of them.
 
     Raises ConfigError where `by` is no configured miner.
     """
     miners = tuple(dict.fromkeys(inputs.config.miners))
     basis, snapshot = basis_miner(by, miners), inputs.snapshot
     labelled = labelled_positives(snapshot)
-    documents = open_documents(inputs, labelled.get_column("doc").to_numpy(), folder)
+    documents = open_documents(inputs, labelled.get_column("doc").to_numpy(), folder, all_texts=all_texts)
     width = len(documents)
     return Ledger(
         miners=miners,
@@ -195,8 +201,22 @@ def _scores(ledger: Ledger, miner: str, block: Block, found: Proposals, spots: R
     positive = np.empty(len(block.labelled))
     positive[there] = found.score[np.searchsorted(found.pairs, block.labelled[there])]
     positive[~there] = given[np.searchsorted(asked, block.labelled[~there])]
-    first = np.searchsorted(block.labelled, block.queries.rows * len(ledger.documents))
-    return score, np.fmin.reduceat(positive, first)
+    row = np.searchsorted(block.queries.rows, block.labelled // len(ledger.documents))
+    lowest_Q = np.full(len(block.counts), np.nan)
+    np.fmin.at(lowest_Q, row, positive)
+    return score, lowest_Q
+
+
+def computed_scores(ledger: Ledger, miner: str, pairs: Rows) -> Floats:
+    """Give the score by `miner` of each of `pairs`, in any order; NaN where it has none or never saw the query."""
+    order = np.argsort(pairs)
+    sorted_P, found = pairs[order], np.full(len(pairs), np.nan)
+    for queries in ledger.blocks[miner]:
+        part = _within(sorted_P, queries.rows, len(ledger.documents))
+        if len(part):
+            places = np.searchsorted(sorted_P, part)
+            found[order[places]] = _computed(ledger, miner, queries, part)
+    return found
 
 
 def _computed(ledger: Ledger, miner: str, queries: Queries, pairs: Rows) -> Floats:

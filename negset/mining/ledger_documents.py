@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from negset.arrays import Rows
 from negset.mining.miner import Documents, MiningInputs
@@ -55,15 +56,19 @@ class LedgerDocuments:
         return pl.concat(parts).gather(np.argsort(order_U))
 
 
-def open_documents(inputs: MiningInputs, labelled: Rows, folder: Path) -> LedgerDocuments:
-    """Read ids, and put the texts that scoring may ask for into `folder`.
+def open_documents(inputs: MiningInputs, labelled: Rows, folder: Path, *, all_texts: bool = False) -> LedgerDocuments:
+    """Read ids, and put the texts that scoring may ask for into `folder`, or `all_texts` there are.
 
     A miner that stands alone has scored what it proposed; only the documents of the rows `labelled`, which it may
     have missed, are scored without it.
     """
     ids = doc_ids(inputs.snapshot)
-    wanted = ids.gather(np.unique(labelled)) if len(set(inputs.config.miners)) == 1 else ids
-    wanted = wanted if "dense" in inputs.config.miners else wanted.clear()
+    if all_texts:
+        wanted = ids
+    elif "dense" not in inputs.config.miners:
+        wanted = ids.clear()
+    else:
+        wanted = ids.gather(np.unique(labelled)) if len(set(inputs.config.miners)) == 1 else ids
     rows: dict[str, Rows] = {}
     with pa.OSFile(str(folder / _FILE), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as file:
         for name in inputs.snapshot.partitions():
@@ -83,9 +88,14 @@ def _rows_of(part: pl.Series, ids: pl.Series) -> Rows:
 
 def _texts(documents: pl.DataFrame, wanted: pl.Series) -> pa.RecordBatch:
     """Give the text of each of `documents` that is `wanted`, an empty one for the others."""
-    asked = documents.select(pl.col("doc_id").is_in(wanted.implode())).to_series()
-    texts = document_texts(documents).zip_with(asked, pl.Series([""])).rechunk()
-    return pa.record_batch([texts.to_arrow(compat_level=pl.CompatLevel.oldest())], schema=_SCHEMA)
+    asked_N = documents.get_column("doc_id").is_in(wanted.implode()).to_numpy()
+    texts = document_texts(documents.filter(asked_N)).rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    # Texts that are left out have no length, so that the others' bytes are those of all of them.
+    ends_N = np.zeros(len(documents) + 1, dtype=np.int64)
+    ends_N[1:][asked_N] = pc.binary_length(texts).to_numpy()
+    ends_N.cumsum(out=ends_N)
+    batch = pa.LargeStringArray.from_buffers(len(documents), pa.py_buffer(ends_N), texts.buffers()[2])
+    return pa.record_batch([batch], schema=_SCHEMA)
 
 
 def _mapped(path: Path) -> list[pa.Array]:

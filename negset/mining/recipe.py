@@ -1,4 +1,7 @@
-"""Recipes: ordered lists of rules with options, read from TOML and bound to what a build can give."""
+"""Recipes: ordered lists of rules with options, read from TOML and bound to what a build can give.
+
+A rule that reads the score of a teacher makes the build ask that teacher; miners must be configured.
+"""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from negset.errors import ConfigError, IncompatibleRuleError, hint
 from negset.fingerprint import fingerprint
 from negset.mining.rules import ChanceParams, Params, Rule, SamplerParams, find_rule, rules
+from negset.mining.teacher import teachers
 from schemas.config import RecipeConfig
 
 Option = str | int | float | bool
 MANDATORY = ("known_positive", "own_text")
 """Rules that come first in every recipe, whether it names them or not."""
+TEACHER = "teacher"
+"""What a rule of a recipe says in place of the name of a teacher that the configuration may change."""
 FACTS = ("is_positive", "is_own_text", "judged", "near_group", "near_positive")
 """Columns of the candidates that are there whatever mines."""
 UNSCORED_MINERS = ("random",)
@@ -64,6 +70,12 @@ class BoundRecipe:
         """Negatives wanted for each query."""
         params = self.rules[-1].params
         return params.k if isinstance(params, SamplerParams) else 0
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers whose scores some rule reads, sorted."""
+        read = {column for step in self.rules for column in step.rule.columns(step.params)}
+        return tuple(name for name in teachers() if {f"score_{name}", f"positive_score_{name}"} & read)
 
     @property
     def suspects(self) -> tuple[str, ...]:
@@ -117,6 +129,7 @@ def shipped_recipes() -> list[str]:
 def load_recipe(config: RecipeConfig) -> Recipe:
     """Read the recipe that `config` names, shipped or a TOML file, and put its options and `negatives` in.
 
+    A rule with `by = "teacher"` compares the scores of `config.teacher`, else of the teacher that the recipe names.
     Raises ConfigError for a file that cannot be read and for any name in it that means nothing.
     """
     text = _recipe_text(config.name)
@@ -127,11 +140,30 @@ def load_recipe(config: RecipeConfig) -> Recipe:
         raise ConfigError(message) from error
     _check_keys(config.name, table)
     uses = tuple(_read_use(config.name, entry) for entry in table["rules"])
+    uses = _ask(config, str(table.get("teacher", "")), uses)
     uses = _override(config.name, uses, config.options)
     if config.negatives:
         uses = _want(config.name, uses, config.negatives)
     about = {key: str(table.get(key, "")) for key in ("description", "source")}
     return Recipe(name=Path(config.name).stem, by=config.by, rules=uses, **about)
+
+
+def _ask(config: RecipeConfig, usual: str, uses: tuple[RuleUse, ...]) -> tuple[RuleUse, ...]:
+    """Put the teacher's name where a rule says `teacher`."""
+    asking = [use.name for use in uses if use.options.get("by") == TEACHER]
+    if not asking:
+        if config.teacher:
+            message = f"recipe {config.name!r} asks no teacher, so recipe.teacher = {config.teacher!r} has no effect"
+            raise ConfigError(message)
+        return uses
+    teacher = config.teacher or usual
+    known = teachers()
+    if teacher not in known:
+        message = f"recipe {config.name!r}: no teacher {teacher!r}{hint(teacher, known)}; there are {', '.join(known)}"
+        raise ConfigError(message)
+    return tuple(
+        RuleUse(name=use.name, options={**use.options, "by": teacher}) if use.name in asking else use for use in uses
+    )
 
 
 def _recipe_text(name: str) -> str:
@@ -149,7 +181,7 @@ def _recipe_text(name: str) -> str:
 
 
 def _check_keys(name: str, table: Mapping[str, object]) -> None:
-    known = ("description", "source", "rules")
+    known = ("description", "source", "teacher", "rules")
     for key in table:
         if key not in known:
             message = f"recipe {name!r}: unknown key {key!r}{hint(key, known)}; a recipe has {', '.join(known)}"
@@ -245,6 +277,7 @@ def _no_sampler(recipe: str, names: Iterable[str]) -> ConfigError:
 
 def _check_columns(recipe: str, bound: Sequence[BoundRule], miners: Sequence[str], by: str) -> None:
     provided = {*FACTS, *(column for miner in miners for column in _miner_columns(miner))}
+    provided |= {column for name in teachers() for column in (f"score_{name}", f"positive_score_{name}")}
     if by not in UNSCORED_MINERS:
         provided |= {"score", "positive_score"}
     provided.add("rank")

@@ -37,6 +37,19 @@ class ScoreParams(Params):
     by: str = Field("", description="miner or scorer whose scores are compared; empty for the recipe's")
 
 
+class RankersParams(Params):
+    """Options of a rule that asks several miners and teachers."""
+
+    miners: str = Field(
+        "", description="miners and teachers asked, separated by commas; empty for all miners with scores"
+    )
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names in `miners`, each once, in their order."""
+        return tuple(dict.fromkeys(name.strip() for name in self.miners.split(",") if name.strip()))
+
+
 class SamplerParams(Params):
     """Options of a sampler."""
 
@@ -69,9 +82,15 @@ class Rule:
     suspects: bool = False
 
     def columns(self, params: Params) -> tuple[str, ...]:
-        """Give the columns that the rule reads under `params`: `{by}` in `needs` follows the option `by`."""
+        """Give the columns that the rule reads under `params`.
+
+        `{by}` in `needs` follows the option `by`; a need with `{each}` is one for each of the option `miners`.
+        """
         by = getattr(params, "by", "")
-        return tuple(need.format(by=f"_{by}" if by else "") for need in self.needs)
+        suffix = f"_{by}" if by else ""
+        named = params.named if isinstance(params, RankersParams) else ()
+        each = [f"_{name}" for name in named] or [""]
+        return tuple(dict.fromkeys(need.format(by=suffix, each=name) for need in self.needs for name in each))
 
 
 _REGISTRY: dict[str, Rule] = {}

@@ -57,6 +57,8 @@ def select_blocks(
 ) -> Iterator[Selection]:
     """Select from each of `blocks` (whole, consecutive queries) by `recipe`; every asked query gets its one fate.
 
+    A query without a positive gets negatives only where a rule relabels a candidate of it.
+
     Raises ContractError for blocks out of order, and for a score that is not finite.
     """
     total, done, miner = inputs.queries.height, 0, pl.Enum([recipe.by])
@@ -71,13 +73,17 @@ def select_blocks(
         yield _select(block, inputs, recipe, inputs.queries[done : last + 1])
         done = last + 1
         progress("select", done, total)
-    yield _nothing(inputs.queries[done:], recipe, miner)
+    yield _nothing(_dropped_as_bare(inputs.queries[done:], inputs.unlabelled), recipe, miner)
     progress("select", total, total)
 
 
 def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, queries: pl.DataFrame) -> Selection:
     _check_scores(block, inputs)
     judged = apply_rules(_attach(block, inputs, queries), recipe)
+    if len(bare := _bare(inputs, judged.filter("relabelled").get_column("query"))):
+        kept = ~pl.col("query").is_in(bare.implode())
+        judged = judged.with_columns(pl.when(kept).then(name).alias(name) for name in ("position", "sample_prob"))
+        queries = _dropped_as_bare(queries, bare)
     judged = judged.with_columns(
         pl.col("rejected_by").cast(_reasons(recipe)),
         query_id=inputs.queries["query_id"].gather(judged["query"]),
@@ -151,6 +157,16 @@ def apply_rules(candidates: pl.DataFrame, recipe: BoundRecipe) -> pl.DataFrame:
         message = f"{candidates.height} candidates became {judged.height} under the rules {names}, which may drop none"
         raise ContractError(message)
     return judged
+
+
+def _bare(inputs: SelectionInputs, relabelled: pl.Series) -> pl.Series:
+    """Give the queries that have no positive, neither labelled nor among those for which a rule `relabelled` one."""
+    return inputs.unlabelled.filter(~inputs.unlabelled.is_in(relabelled.implode()))
+
+
+def _dropped_as_bare(queries: pl.DataFrame, bare: pl.Series) -> pl.DataFrame:
+    named = pl.when(pl.col("query").is_in(bare.implode())).then(pl.lit("no_positive"))
+    return queries.with_columns(reason=named.otherwise("reason"))
 
 
 def _reasons(recipe: BoundRecipe) -> pl.Enum:

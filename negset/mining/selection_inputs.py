@@ -1,7 +1,7 @@
 """What selecting knows beside the candidates: which queries ask for negatives, ids, and near-duplicates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -35,6 +35,8 @@ class SelectionInputs:
     near_group: NDArray[np.uint32] | None
     near_positives: NDArray[np.uint64]
     """Sorted pairs of a query and the near-duplicate group of one of its known positives, packed."""
+    unlabelled: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.UInt32))
+    """Queries without a labelled positive that were mined all the same: they need one that a rule finds."""
 
 
 def needs_near_groups(recipe: BoundRecipe) -> bool:
@@ -66,14 +68,18 @@ def open_selection_inputs(
     *,
     splits: Sequence[str] = (),
     drop_leaks: bool = True,
+    unlabelled: bool = False,
     dropped: pl.DataFrame | None = None,
 ) -> SelectionInputs:
     """Gather what selecting from `snapshot` by `recipe` needs.
 
     `near_group` is the near-duplicate group of each document (`duplicates.open_duplicates`); `splits` those whose
-    queries get negatives, empty for all. `dropped` has query_id and reason of further queries to drop at once.
+    queries get negatives, empty for all; `unlabelled` whether queries without a positive were mined. `dropped` has
+    query_id and reason of further queries to drop at once.
     """
-    queries = _with_reasons(snapshot, splits, dropped, drop_leaks=drop_leaks)
+    queries = _with_reasons(snapshot, splits, dropped, drop_leaks=drop_leaks, unlabelled=unlabelled)
+    bare = queries.filter("bare").get_column("query") if unlabelled else pl.Series([], dtype=pl.UInt32)
+    queries = queries.drop("bare")
     ids = doc_ids(snapshot)
     if near_group is None and needs_near_groups(recipe):
         message = f"recipe {recipe.name!r} reads near_group, but no near-duplicates were given"
@@ -83,11 +89,11 @@ def open_selection_inputs(
         known = known_positives(snapshot)
         near_positives = np.unique(_pack(known["query"].to_numpy(), near_group[known["doc"].to_numpy()]))
     keys = (id_keys(queries["query_id"]), id_keys(ids)) if draws_lots(recipe) else None
-    return SelectionInputs(queries, ids, keys, near_group, near_positives)
+    return SelectionInputs(queries, ids, keys, near_group, near_positives, bare)
 
 
 def _with_reasons(
-    snapshot: "Snapshot", splits: Sequence[str], dropped: pl.DataFrame | None, *, drop_leaks: bool
+    snapshot: "Snapshot", splits: Sequence[str], dropped: pl.DataFrame | None, *, drop_leaks: bool, unlabelled: bool
 ) -> pl.DataFrame:
     queries = snapshot.queries().with_row_index("query").select("query", "query_id", "split", "text_sha256")
     known = queries["split"].unique().sort().to_list()
@@ -97,8 +103,9 @@ def _with_reasons(
             raise ConfigError(message)
     leaks = query_leaks(queries)["query_id"] if drop_leaks else pl.Series([], dtype=pl.String)
     with_positive = labelled_positives(snapshot)["query"].unique()
+    queries = queries.with_columns(bare=~pl.col("query").is_in(with_positive.implode()))
     reason = (
-        pl.when(~pl.col("query").is_in(with_positive.implode()))
+        pl.when(pl.col("bare") & pl.lit(not unlabelled))
         .then(pl.lit("no_positive"))
         .when(pl.col("query_id").is_in(leaks.implode()))
         .then(pl.lit("query_leak"))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
+from negset.mining.diagnostics import score_statistics
 from negset.publishing.flat_view import full_queries, negatives_wanted, write_tuples
 from negset.publishing.parts import part_files, part_path, read_parts, scan_parts, write_parts
 from negset.snapshot import Snapshot
+from negset.tables import Told, told_nobody
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
 
 SELECTED = ("negatives", "fates", "candidates")
@@ -17,7 +19,13 @@ SELECTED = ("negatives", "fates", "candidates")
 
 
 def assemble_set(
-    selection: Path, snapshot: Snapshot, folder: Path, *, keep_candidates: bool = True, suspects: Sequence[str] = ()
+    selection: Path,
+    snapshot: Snapshot,
+    folder: Path,
+    *,
+    keep_candidates: bool = True,
+    suspects: Sequence[str] = (),
+    told: Told = told_nobody,
 ) -> SetCounts:
     """Write the tables of a set below `folder`/data and give what was counted.
 
@@ -28,7 +36,7 @@ def assemble_set(
     as another query's.
     """
     fates = read_parts(selection, "fates")
-    negatives = read_parts(selection, "negatives", ["query_id", "doc_id", "rank", "split"])
+    negatives = read_parts(selection, "negatives", ["query_id", "doc_id", "rank", "split", "score", "positive_score"])
     candidates = scan_parts(selection, "candidates")
     queries = published_queries(snapshot, fates)
     positives = published_positives(snapshot, queries, candidates)
@@ -37,10 +45,16 @@ def assemble_set(
     for table in SELECTED if keep_candidates else SELECTED[:2]:
         copy_parts(selection, table, folder)
     doubtful = false_negatives(candidates, queries, documents, suspects)
-    made = {"queries": queries, "documents": documents, "positives": positives, "false_negatives": doubtful}
+    made = {
+        "queries": queries,
+        "documents": documents,
+        "positives": positives,
+        "false_negatives": doubtful,
+        "diagnostics": score_statistics(negatives),
+    }
     with ThreadPoolExecutor(2) as workers:  # Parquet is written on one thread a file
-        flat = workers.submit(write_tuples, queries, documents, positives, negatives, wanted, folder)
-        tables = [workers.submit(write_parts, frame, table, folder) for table, frame in made.items()]
+        flat = workers.submit(write_tuples, queries, documents, positives, negatives, wanted, folder, told)
+        tables = [workers.submit(write_parts, frame, table, folder, told) for table, frame in made.items()]
         funnel = candidate_funnel(candidates)
         tuples, _ = flat.result(), [written.result() for written in tables]
     rows = {table: frame.height for table, frame in {**made, "negatives": negatives, "fates": fates}.items()}

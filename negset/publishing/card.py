@@ -17,6 +17,7 @@ _ABOUT = {
     "positives": "which documents are relevant for which query",
     "false_negatives": "documents that a rule suspects to be relevant for a query: mask them in a batch",
     "negatives": "the negatives of each query by rank, with miner, scores and the positive's score",
+    "diagnostics": "how the scores of each query's negatives lie beside its positive's, in five numbers",
     "fates": "what became of every query that was read, and why",
     "candidates": "everything that was mined, with the rule that rejected it, its value and the threshold",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from negset.publishing.parts import cut, part_path
-from negset.tables import write_table
+from negset.tables import Told, told_nobody, write_table
 from negset.text import document_texts
 from schemas.frames import ntuples_schema
 
@@ -24,6 +24,7 @@ def write_tuples(
     negatives: pl.DataFrame,
     wanted: int,
     folder: Path,
+    told: Told = told_nobody,
 ) -> dict[str, int]:
     """Write a row for each full query and positive below `folder`/data/ntuples/<split>; give rows by split.
 
@@ -38,7 +39,7 @@ def write_tuples(
         here = pairs.filter(pl.col("split") == split)
         for number, part in enumerate(cut(here, "query_id", TUPLE_ROWS)):
             flat = flat_rows(part, texts, negatives, wanted)
-            write_table(flat, "ntuples", part_path(place, number), schema=ntuples_schema(wanted))
+            write_table(flat, "ntuples", part_path(place, number), schema=ntuples_schema(wanted), told=told)
         rows[split] = here.height
     return rows
 
@@ -65,16 +66,27 @@ def full_queries(negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
 
 
 def flat_rows(pairs: pl.DataFrame, texts: pl.DataFrame, negatives: pl.DataFrame, wanted: int) -> pl.DataFrame:
-    """Give query, positive and negative_1 to negative_`wanted` as texts, a row for each of `pairs`, in their order."""
-    mine = (
-        negatives.join(pairs.select("query_id").unique(), on="query_id", how="semi")
-        .select("query_id", "doc_id", "rank")
-        .join(texts, on="doc_id")
+    """Give query, positive and negative_1 to negative_`wanted` as texts, a row for each of `pairs`, in their order.
+
+    The queries of `pairs` are full: they have each rank up to `wanted` once.
+    """
+    place = texts.select("doc_id", row=pl.int_range(pl.len(), dtype=pl.UInt32))
+    ranked = (
+        negatives.filter(pl.col("rank") <= wanted)
+        .join(pairs, on="query_id", how="semi")
+        .sort("query_id", "rank")
+        .join(place, on="doc_id", how="left", maintain_order="left")
     )
-    flat = pairs.join(texts.rename({"text": "positive"}), on="doc_id", how="left", maintain_order="left")
-    for place in range(1, wanted + 1):
-        column = mine.filter(pl.col("rank") == place).select("query_id", pl.col("text").alias(f"negative_{place}"))
-        flat = flat.join(column, on="query_id", how="left", maintain_order="left")
+    # Ranks of a query stand together, so that every `wanted`-th row is the next query's.
+    asked = ranked.get_column("query_id").gather_every(max(wanted, 1))
+    query_row = asked.search_sorted(pairs.get_column("query_id"))
+    positive = pairs.join(place, on="doc_id", how="left", maintain_order="left").get_column("row")
+    rows = {"positive": positive} | {
+        f"negative_{rank}": ranked.get_column("row").gather_every(wanted, rank - 1).gather(query_row)
+        for rank in range(1, wanted + 1)
+    }
+    text = texts.get_column("text")
+    flat = pairs.select("query").with_columns(**{name: text.gather(row) for name, row in rows.items()})
     return flat.select(ntuples_schema(wanted).names)
 
 

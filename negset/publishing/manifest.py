@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from negset.errors import ArtifactError
@@ -37,13 +40,18 @@ _RUN_PLACES = ("path",)
 """Options that say where something lies: the same thing elsewhere is the same set."""
 
 
-def describe_set(facts: SetFacts, folder: Path, counts: SetCounts, report: GateReport) -> SetManifest:
-    """Give the manifest of the set staged in `folder`, which `report` let pass."""
+def describe_set(
+    facts: SetFacts, folder: Path, counts: SetCounts, report: GateReport, known: Mapping[str, str] | None = None
+) -> SetManifest:
+    """Give the manifest of the set staged in `folder`, which `report` let pass.
+
+    `known` gives the digest of the rows for the digest of a file's bytes; the rows of other files are read.
+    """
     splits = {split_slug(split): split for split in counts.rows_by_split["ntuples"]}
     paths = sorted((folder / "data").rglob("*.parquet"))
     # Two at a time: hashing and decoding leave Python's lock, and a file is at most a million rows.
     with ThreadPoolExecutor(2) as workers:
-        files = tuple(workers.map(lambda path: describe_file(folder, path, splits), paths))
+        files = tuple(workers.map(lambda path: describe_file(folder, path, splits, known or {}), paths))
     return SetManifest(
         **{name: getattr(facts, name) for name in SetFacts.model_fields},
         schema_version=SCHEMA_VERSION,
@@ -60,20 +68,25 @@ def describe_set(facts: SetFacts, folder: Path, counts: SetCounts, report: GateR
     )
 
 
-def describe_file(folder: Path, path: Path, splits: dict[str, str]) -> DataFile:
+def describe_file(folder: Path, path: Path, splits: dict[str, str], known: Mapping[str, str]) -> DataFile:
     """Give the record of the Parquet file at `path` below `folder`; `splits` gives the split of a folder's name."""
     place = path.relative_to(folder)
     table = place.parts[1]
-    frame = read_table(path)
+    digest = file_digest(path)
     return DataFile(
         path=place.as_posix(),
         table=table,
         split=splits[place.parts[2]] if table == "ntuples" else None,
         bytes=path.stat().st_size,
-        rows=frame.height,
-        sha256=file_digest(path),
-        rows_sha256=rows_digest(frame, KEYS[table] or frame.columns),
+        rows=pq.read_metadata(path).num_rows,
+        sha256=digest,
+        rows_sha256=known[digest] if digest in known else table_digest(read_table(path), table),
     )
+
+
+def table_digest(rows: pl.DataFrame, table: str) -> str:
+    """Give the digest of the `rows` of a file of `table`."""
+    return rows_digest(rows, KEYS[table] or rows.columns)
 
 
 def manifest_bytes(manifest: SetManifest) -> bytes:
@@ -102,10 +115,10 @@ def read_manifest(folder: Path) -> SetManifest:
         raise ArtifactError(message) from error
 
 
-def config_identity(config: BuildConfig) -> dict[str, object]:
+def config_identity(config: BuildConfig, teachers: Sequence[str] = ()) -> dict[str, object]:
     """Give what of `config` decides rows, without places: no path, URL, or name of a credential.
 
-    What lies in those places is named by content elsewhere in the manifest.
+    What lies in those places is named by content elsewhere in the manifest. Of the teachers, those that were asked.
     """
     kept = {
         **identity(config),
@@ -116,6 +129,7 @@ def config_identity(config: BuildConfig) -> dict[str, object]:
         },
         "recipe": {**identity(config.recipe), "name": Path(config.recipe.name).stem},
         "mine": {**identity(config.mine), "run": _without(identity(config.mine.run), _RUN_PLACES)},
+        "teach": {teacher: _placeless(identity(getattr(config.teach, teacher))) for teacher in teachers},
     }
     plain: dict[str, object] = json.loads(json.dumps(kept, allow_nan=False))
     return plain
@@ -139,6 +153,14 @@ def score_limits(recipe: RecipeIdentity) -> tuple[ScoreLimit, ...]:
         for step in recipe.rules
         if step.rule in _LIMITS and step.options.get("by", "") in ("", recipe.by)
     )
+
+
+def _placeless(section: Mapping[str, object]) -> dict[str, object]:
+    """Leave the places of a teacher out of its `section`, and of the encoder in it."""
+    kept = {name: value for name, value in section.items() if name not in (*_ENCODER_PLACES, "path")}
+    inner = {name: _placeless(value) for name, value in kept.items() if isinstance(value, Mapping)}
+    named = {"model": _name_only(str(kept["model"]))} if "model" in kept else {}
+    return {**kept, **inner, **named}
 
 
 def _without(section: dict[str, object], options: tuple[str, ...]) -> dict[str, object]:

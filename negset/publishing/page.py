@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from negset.mining.diagnostics import TEMPERATURE
 from negset.publishing.charts import Series, histogram
 from negset.publishing.examples import example_card
 from negset.publishing.html import Html, document, joined, tag, text
@@ -29,6 +30,7 @@ def render_page(
         _section("What became of the candidates", _candidate_bars(manifest.counts.candidates)),
         _section("What became of the queries", _query_bars(manifest.counts.queries)),
         _section("Scores", _score_charts(folder, selection)),
+        _section("Query by query", _statistics(folder)),
         _section(
             "Queries",
             tag("p", text("Chosen by the hash of their ids, so that nobody picked the good ones."), class_="quiet"),
@@ -122,8 +124,7 @@ def _bar_row(name: str, count: int, total: int, kind: str) -> Html:
 def _score_charts(folder: Path, selection: Path) -> Html:
     """Draw how negatives score beside positives and rejected candidates, and how far below their positive."""
     negatives = read_parts(folder, "negatives", ["score", "positive_score"])
-    # One positive score for each query, not for each negative.
-    positives = read_parts(folder, "negatives", ["query_id", "positive_score"]).unique()
+    positives = read_parts(folder, "diagnostics", ["positive"])
     rejected = (
         scan_parts(selection, "candidates")
         .filter(pl.col("rejected_by").is_not_null() & ~pl.col("is_positive"))
@@ -138,12 +139,57 @@ def _score_charts(folder: Path, selection: Path) -> Html:
             [
                 Series("rejected candidates", "rejected", _values(rejected.get_column("score"))),
                 Series("negatives", "negative", _values(negatives.get_column("score"))),
-                Series("lowest positive of a query", "positive", _values(positives.get_column("positive_score"))),
+                Series("lowest positive of a query", "positive", _values(positives.get_column("positive"))),
             ],
         ),
         histogram("How far a negative scores below its positive", [Series("negatives", "negative", _values(gaps))]),
         class_="charts",
     )
+
+
+def _statistics(folder: Path) -> Html:
+    """Draw the five statistics of the queries, and give their means for each split."""
+    found = read_parts(folder, "diagnostics").filter(pl.col("negatives") > 0)
+    margin = found.select(pl.col("positive_log_exp") - pl.col("negative_log_mean_exp")).to_series()
+    spread = found.select(pl.col("negative_variance").sqrt()).to_series()
+    return tag(
+        "div",
+        _statistics_table(found),
+        tag(
+            "div",
+            histogram(
+                "Each query: mean score of its negatives, score of its positive",
+                [
+                    Series("mean of the negatives", "negative", _values(found.get_column("negative_mean"))),
+                    Series("lowest positive", "positive", _values(found.get_column("positive"))),
+                ],
+            ),
+            histogram(
+                "Each query: standard deviation of its negatives", [Series("queries", "negative", _values(spread))]
+            ),
+            histogram(
+                f"Each query as a loss at temperature {TEMPERATURE:g} sees it: positive less negatives",
+                [Series("queries", "negative", _values(margin))],
+            ),
+            class_="charts",
+        ),
+    )
+
+
+def _statistics_table(found: pl.DataFrame) -> Html:
+    names = ("positive", "negative_mean", "negative_variance", "negative_log_mean_exp", "positive_log_exp")
+    means = found.group_by("split").agg(pl.len().alias("queries"), pl.col(names).mean()).sort("split")
+    head = tag("tr", *(tag("th", text(name.replace("_", " "))) for name in ("split", "queries", *names)))
+    rows = [
+        tag(
+            "tr",
+            tag("td", text(split)),
+            tag("td", text(f"{queries:,}"), class_="number"),
+            *(tag("td", text("" if mean is None else f"{mean:.4f}"), class_="number") for mean in values),
+        )
+        for split, queries, *values in means.iter_rows()
+    ]
+    return tag("table", head, *rows)
 
 
 def _values(scores: pl.Series) -> NDArray[np.float64]:

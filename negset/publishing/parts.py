@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from negset.tables import read_table, write_table
+from negset.tables import Told, read_table, told_nobody, write_table
 from schemas.frames import KEYS
 
 PART_ROWS = 1_000_000
@@ -56,12 +56,12 @@ def _row_groups(files: Sequence[Path]) -> Iterator[pl.DataFrame]:
                 yield as_strings(read_table(path))
 
 
-def write_parts(frame: pl.DataFrame, table: str, folder: Path) -> None:
+def write_parts(frame: pl.DataFrame, table: str, folder: Path, told: Told = told_nobody) -> None:
     """Write `frame` as `table` in files of about PART_ROWS rows below `folder`/data."""
     place = folder / "data" / table
     place.mkdir(parents=True)
     for number, part in enumerate(cut(frame.sort(KEYS[table]), KEYS[table][0], PART_ROWS)):
-        write_table(part, table, part_path(place, number))
+        write_table(part, table, part_path(place, number), told=told)
 
 
 def cut(frame: pl.DataFrame, key: str, rows: int) -> Iterator[pl.DataFrame]:

@@ -10,7 +10,8 @@ Wherever a publisher dies, a reader finds the old version or the new one, whole.
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -53,7 +54,8 @@ class Draft:
     """A staged set and all that is said of it.
 
     `folder` holds data/ and nothing else that counts; `gates` holds validation.json and the Data Docs;
-    `selection` is the folder with the candidates, `snapshot` gives the texts that the page shows.
+    `selection` is the folder with the candidates, `snapshot` gives the texts that the page shows. `rows_sha256`
+    gives the digest of the rows for the digest of a file's bytes, where it is known already.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Draft:
     counts: SetCounts
     selection: Path
     snapshot: Snapshot
+    rows_sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 def publish_set(draft: Draft, root: Path, *, by: str, at: datetime) -> NegativeSetRef:
@@ -71,7 +74,7 @@ def publish_set(draft: Draft, root: Path, *, by: str, at: datetime) -> NegativeS
     version of the same id exists and is damaged.
     """
     report = approved(draft)
-    manifest = describe_set(draft.facts, draft.folder, draft.counts, report)
+    manifest = describe_set(draft.facts, draft.folder, draft.counts, report, draft.rows_sha256)
     require_same_bytes(draft.folder, manifest, report)
     identity = version_id(manifest)
     home = root / manifest.dataset

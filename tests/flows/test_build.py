@@ -17,7 +17,9 @@ from flows.cli import main
 from negset.configuration import load_build_config
 from negset.errors import ValidationFailed
 from negset.indexes import ivf_flat
+from negset.planning import plan_build
 from negset.publishing.verify import verify_set
+from tasks.place import Place
 
 pytestmark = pytest.mark.flow
 
@@ -167,3 +169,26 @@ def test_show_and_plan_follow_a_build(build_file, beir, home, prefect_server, ca
     assert all(texts[document].startswith(text.rstrip("…")) for document, text in named)
     assert ("d002", texts["d002"][:96].strip()) in named
     assert "known_positive" in shown
+
+
+def test_a_guide_is_asked_once_and_changing_it_mines_nothing_again(ran, build_file, tmp_path):
+    recipe = tmp_path / "guided.toml"
+    recipe.write_text('[[rules]]\nname = "margin"\nby = "guide"\n[[rules]]\nname = "top"\nk = 2\n')
+    guided = (f"recipe.name={recipe}", "recipe.negatives=2", "teach.guide.encoder.dimensions=30")
+    first, rooms = ran(build_file, *guided)
+    assert rooms["teach"] == "Completed"
+    verify_set(Path(first.path))
+    config = load_build_config(build_file, guided)
+    assert {room.state for room in plan_build(config, Place().open_store())} == {"cached"}
+    stricter, rooms = ran(build_file, *guided, "recipe.options.margin.margin=0.1")
+    assert {room for room, state in rooms.items() if state == "Completed"} == {"select", "validate", "publish"}
+    wider, rooms = ran(build_file, *guided[:2], "teach.guide.encoder.dimensions=40")
+    assert rooms["mine"] == "Cached"
+    assert {room for room, state in rooms.items() if state == "Completed"} >= {"embed", "teach", "select"}
+    assert len({ref.fingerprint for ref in (first, stricter, wider)}) == 3
+
+
+def test_a_teacher_that_no_rule_reads_leaves_the_set_as_it_is(ran, build_file):
+    first, rooms = ran(build_file)
+    assert "teach" not in rooms
+    assert ran(build_file, "teach.guide.encoder.dimensions=40")[0] == first

@@ -59,6 +59,13 @@ def test_rules_lists_rules_and_recipes(capsys):
     assert "percent_of_positive share=0.95" in capsys.readouterr().out
 
 
+def test_a_name_of_a_rule_and_of_a_recipe_shows_both(capsys):
+    assert main(["rules", "simans"]) == 0
+    shown = capsys.readouterr().out
+    assert "simans (sampler): Draw" in shown
+    assert "simans (recipe): Candidates" in shown
+
+
 def test_an_unknown_rule_is_named_with_what_is_close(capsys):
     assert main(["rules", "marign"]) == 2
     assert "unknown rule 'marign' (did you mean 'margin'?)" in capsys.readouterr().err

@@ -5,8 +5,11 @@ import pytest
 from negset import building
 from negset.configuration import load_build_config
 from negset.errors import ConfigError, ValidationFailed
+from negset.fingerprint import file_digest, rows_digest
 from negset.indexes import hnsw, ivf_flat
 from negset.planning import plan_build
+from negset.tables import read_table
+from schemas.frames import KEYS
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +93,24 @@ def test_the_plan_shows_what_auto_chose(select, store, build_file):
     facts = building.describe(config, selected.refs, store)
     assert facts.miners["dense"]["index_kind"] == "exact"
     assert json.dumps(facts.config["mine"]["dense"]["index"]) == '"auto"'
+
+
+@pytest.mark.parametrize("keep", ["true", "false"])
+def test_the_digests_noted_while_writing_are_those_of_the_files(select, store, build_file, keep):
+    selected = select(loaded(build_file, f"publish.keep_candidates={keep}"), store)
+    noted = building.selection_digests(store, selected.ref)
+    published = sorted((selected.folder / "data").rglob("*.parquet"))
+    assert {path.parent.name for path in published} >= {"negatives", "fates", "queries", "documents", "positives"}
+    for path in published:
+        table = path.relative_to(selected.folder).parts[1]
+        frame = read_table(path)
+        assert noted[file_digest(path)] == rows_digest(frame, KEYS[table] or frame.columns), path
+
+
+def test_a_selection_without_notes_has_no_digests(select, store, build_file):
+    selected = select(loaded(build_file), store)
+    place = selected.folder / "manifest.json"
+    plain = json.loads(place.read_text())
+    del plain["facts"]["rows_sha256"]
+    place.write_text(json.dumps(plain))
+    assert building.selection_digests(store, selected.ref) == {}

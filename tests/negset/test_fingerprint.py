@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negset.fingerprint import canonical_json, fingerprint, identity, rows_digest
-from schemas.config import EncoderConfig, MineConfig
+from schemas.config import MineConfig
+from schemas.encoder import EncoderConfig
 
 
 def test_runtime_fields_are_not_identity():
@@ -87,3 +88,14 @@ def test_rows_that_are_in_order_already_have_the_digest_of_sorted_ones(rows, ord
     frame = pl.DataFrame(rows, schema={"id": pl.String, "rank": pl.Int32}, orient="row")
     mixed = frame[[place for place in order if place < frame.height]]
     assert rows_digest(mixed, ["id", "rank"]) == rows_digest(frame.sort("id", "rank"), ["id", "rank"])
+
+
+@pytest.mark.parametrize("block", [1, 3, 1 << 20])
+def test_a_coded_column_has_the_digest_of_its_words(block, monkeypatch):
+    monkeypatch.setattr("negset.fingerprint._BLOCK", block)
+    words = pl.DataFrame({"id": list("abcde"), "word": ["x", None, "", "yé", "x"]})
+    for kind in (pl.Categorical, pl.Enum(["yé", "", "x", "unused"])):
+        coded = words.with_columns(pl.col("word").cast(kind))
+        assert rows_digest(coded, ["id"]) == rows_digest(words, ["id"])
+    other = words.with_columns(word=pl.Series(["x", None, "", "x", "yé"]).cast(pl.Categorical))
+    assert rows_digest(other, ["id"]) != rows_digest(words, ["id"])

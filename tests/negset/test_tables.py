@@ -11,6 +11,7 @@ from negset.errors import ArtifactError, ContractError, MissingColumnsError
 from negset.tables import read_table, write_table
 from schemas.frames import FATES, KEYS, REGISTERED
 
+_SCORES = pl.List(pl.Struct({"name": pl.String, "value": pl.Float32}))
 _ROWS = [
     ("q1", "kept", None, 2, 2, 9, "train"),
     ("q2", "short", "margin", 2, 1, 7, "train"),
@@ -105,3 +106,36 @@ def test_a_file_written_a_group_at_a_time_is_the_file_written_at_once(tmp_path_f
                 tables.write_group(file, part, "fates")
     assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
     assert pq.read_metadata(folder / "a.parquet").num_row_groups == -(-rows // 10)
+
+
+def test_only_what_repeats_is_coded_as_a_dictionary(tmp_path):
+    rows = 500
+    frame = pl.DataFrame(
+        {
+            "query_id": [f"q{row // 50:03}" for row in range(rows)],
+            "doc_id": [f"d{row:03}" for row in range(rows)],
+            "miner": "dense",
+            "rank": [row % 50 + 1 for row in range(rows)],
+            "score": [row / 1000 for row in range(rows)],
+            "positive_score": 0.9,
+            "is_positive": False,
+            "scores": [[{"name": "dense", "value": row / 1000}] for row in range(rows)],
+            "rejected_by": None,
+            "rejected_value": [row / 1000 for row in range(rows)],
+            "rejected_threshold": 0.8,
+            "relabelled": False,
+            "position": None,
+        },
+        schema_overrides={"rejected_by": pl.String, "position": pl.Int32},
+    )
+    write_table(frame, "candidates", tmp_path / "a.parquet")
+    group = pq.read_metadata(tmp_path / "a.parquet").row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    coded = {column.path_in_schema for column in columns if "RLE_DICTIONARY" in column.encodings}
+    assert {"query_id", "miner", "rank", "scores.list.element.name"} <= coded
+    assert not coded & {"doc_id", "score", "positive_score", "scores.list.element.value", "rejected_value"}
+    assert (
+        read_table(tmp_path / "a.parquet")
+        .select("doc_id", "score", "scores")
+        .equals(frame.select("doc_id", pl.col("score").cast(pl.Float32), pl.col("scores").cast(_SCORES)))
+    )

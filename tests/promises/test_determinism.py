@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig, TimeConfig
+from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig, TimeConfig
+from schemas.encoder import EncoderConfig
 
 _WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh oxbow pine quarry".split()
 

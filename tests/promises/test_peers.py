@@ -13,7 +13,8 @@ from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.errors import ContractError
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.vectors import embed_texts, open_vectors, vectors_fingerprint
-from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig
+from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig
+from schemas.encoder import EncoderConfig
 
 _WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "islet", "jetty", "knoll", "larch"]
 

@@ -13,14 +13,8 @@ from negset.mining.statistics import prepare_statistics
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
 from negset.vectors import embed_texts, vectors_fingerprint
-from schemas.config import (
-    Bm25Config,
-    BuildConfig,
-    ColumnsConfig,
-    EncoderConfig,
-    MineConfig,
-    SourceConfig,
-)
+from schemas.config import Bm25Config, BuildConfig, ColumnsConfig, MineConfig, SourceConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import MiningRefs
 
 YEARS = {2023: (1, 1), 2024: (0.3, 0.5), 2025: (0.3, 0.5), 2026: (1, 1)}

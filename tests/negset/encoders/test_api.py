@@ -8,7 +8,8 @@ import pytest
 from negset.encoders import api
 from negset.encoders.encoder import encoder_fingerprint, open_encoder, prepare_encoder
 from negset.errors import ConfigError, ContractError, TransientError
-from schemas.config import EncoderConfig
+from negset.service import ATTEMPTS
+from schemas.encoder import EncoderConfig
 
 
 def vector(text: str) -> list[float]:
@@ -111,8 +112,8 @@ def test_a_service_that_stays_broken_is_a_transient_error(service, store, corpus
 
     with pytest.raises(TransientError, match=r"failed 6 times, last with status 500.*on fire"):
         encoder.encode(["a"], ["1"], "document")
-    assert len(service.requests) == 1 + api.ATTEMPTS
-    assert len(waits) == api.ATTEMPTS - 1
+    assert len(service.requests) == 1 + ATTEMPTS
+    assert len(waits) == ATTEMPTS - 1
 
 
 def test_nobody_listening_is_a_transient_error(service, store, corpus, waits):

@@ -6,7 +6,7 @@ import pytest
 
 from negset.encoders.encoder import BACKENDS, encoder_fingerprint, load_backend, open_encoder, prepare_encoder
 from negset.errors import ArtifactError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef
 
 
@@ -88,7 +88,7 @@ import sys
 from pathlib import Path
 from negset.encoders.encoder import BACKENDS, load_backend, open_encoder
 from negset.store import Store
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef
 import negset.vectors
 config = EncoderConfig(backend="lsa", dimensions=4)

@@ -13,7 +13,7 @@ from negset.encoders.encoder import open_encoder, prepare_encoder
 from negset.encoders.hashing import hash_texts
 from negset.encoders.lsa import BLOCK, LsaEncoder, LsaModel, load_lsa, save_lsa, sum_embeddings
 from negset.errors import ArtifactError, ConfigError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 MODEL = LsaModel(tokens=["cat", "dog", "fish"], embeddings=np.array([[1, 0], [0, 2], [3, 3]], dtype=np.float32))
 ENCODER = LsaEncoder(fingerprint="f", model=MODEL)

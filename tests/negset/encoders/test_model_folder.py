@@ -8,7 +8,7 @@ import pytest
 from negset.encoders.encoder import encoder_fingerprint, open_encoder, prepare_encoder
 from negset.encoders.model_folder import check_model, find_model, folder_digests
 from negset.errors import ArtifactError, ConfigError, InputError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 
 @pytest.fixture(scope="session")

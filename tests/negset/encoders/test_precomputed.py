@@ -6,7 +6,7 @@ import pytest
 
 from negset.encoders.encoder import encoder_fingerprint, open_encoder, prepare_encoder
 from negset.errors import ConfigError, InputError
-from schemas.config import EncoderConfig
+from schemas.encoder import EncoderConfig
 
 
 def write_parquet(

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from negset.gates.contamination import (
     contamination_checks,
-    drops,
     find_pairs,
-    leaking_queries,
     same_ids,
     training_queries,
 )
@@ -161,22 +159,6 @@ def test_ids_count_only_where_a_file_gives_them():
     assert same_ids(ours, own).height == 0
     found = same_ids(ours, texts(["x", "y"], ids=["q01", "z"], file="bench.jsonl"))
     assert found.rows() == [("q01", "bench.jsonl", "q01", "id")]
-
-
-def test_what_is_dropped_is_what_the_gates_say():
-    evaluation, queries = texts(TESTED), asked(EXACT[:2] + NEAR[2:3] + ["fine"])
-    near = GatesConfig(contamination=ContaminationConfig(near="drop"))
-    both = {"q00": "query_leak", "q01": "query_leak", "q02": "near_leak"}
-    assert dict(leaking_queries(queries, evaluation, near).rows()) == both
-    assert dict(leaking_queries(queries, evaluation, DEFAULT).rows()) == {"q00": "query_leak", "q01": "query_leak"}
-    failing = GatesConfig(query_leaks="fail")
-    assert leaking_queries(queries, evaluation, failing).height == 0
-    assert [drops(one) for one in (DEFAULT, near, GatesConfig(evaluation=("x.txt",)), failing)] == [
-        False,
-        True,
-        True,
-        False,
-    ]
 
 
 def test_what_should_have_been_dropped_fails_where_it_is_still_there():

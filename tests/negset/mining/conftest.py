@@ -1,6 +1,7 @@
 """Tiny candidate frames, written by hand."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from negset.lots import id_keys
 
 Frame = Callable[..., pl.DataFrame]
+World = Callable[[float], pl.DataFrame]
 KINDS = {
     "query": pl.UInt32,
     "doc": pl.UInt32,
@@ -20,6 +22,13 @@ KINDS = {
     "score_bm25": pl.Float64,
     "positive_score_bm25": pl.Float64,
     "rank_random": pl.Int32,
+    "score_guide": pl.Float64,
+    "positive_score_guide": pl.Float64,
+    "score_cross_encoder": pl.Float64,
+    "positive_score_cross_encoder": pl.Float64,
+    "score_selection": pl.Float64,
+    "score_vote_agreement": pl.Float64,
+    "score_yes_no": pl.Float64,
     "is_positive": pl.Boolean,
     "is_own_text": pl.Boolean,
     "judged": pl.Boolean,
@@ -102,6 +111,14 @@ def some_candidates() -> Callable[[int], pl.DataFrame]:
             doc=[at for size in sizes for at in sorted(chance.permutation(30)[:size].tolist())],
             rank_random=pick([None, 1, 2]),
             positive_score_dense=positive,
+            rank_bm25=pick([None, 1, 2, 3, 4]),
+            score_bm25=pick([None, 0.0, 2.5, 2.5, 7.0]),
+            positive_score_bm25=np.repeat(chance.choice([0.0, 6.0], size=3), sizes).tolist(),
+            score_cross_encoder=pick([None, 0.02, 0.05, 0.5, 0.5, 0.95]),
+            positive_score_cross_encoder=np.repeat(chance.choice([0.4, 0.9], size=3), sizes).tolist(),
+            score_selection=pick([None, -3.0, 0.0, 1.0, 40.0]),
+            score_vote_agreement=pick([None, 0.4, 0.8, 1.0]),
+            score_yes_no=pick([None, 0.1, 0.4, 0.5, 0.9]),
             is_positive=pick([False, False, False, True]),
             is_own_text=pick([False, False, False, True]),
             near_positive=pick([False, False, False, True]),
@@ -110,3 +127,65 @@ def some_candidates() -> Callable[[int], pl.DataFrame]:
         )
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def planted_world() -> World:
+    """Give a function that builds world W1, cached: candidates of 200 topics whose unlabelled positives are known.
+
+    A topic is a query, one labelled positive at cosine .85, three unlabelled ones between the given least cosine and
+    .95, ten hard negatives between .65 and .75 and 200 easy ones below .3, in 64 dimensions. Each query gets its 50
+    nearest of all 42,800 documents; `truth` is "labelled", "unlabelled", "hard" or "easy".
+    """
+    return cache(_planted_world)
+
+
+def _planted_world(least: float) -> pl.DataFrame:
+    topics, wide, depth = 200, 64, 50
+    chance = np.random.default_rng(7)
+    query_QD = chance.standard_normal((topics, wide))
+    query_QD /= np.linalg.norm(query_QD, axis=1, keepdims=True)
+    cosine_QN = np.concatenate(
+        [
+            np.full((topics, 1), 0.85),
+            chance.uniform(least, 0.95, (topics, 3)),
+            chance.uniform(0.65, 0.75, (topics, 10)),
+            chance.uniform(-0.3, 0.3, (topics, 200)),
+        ],
+        axis=1,
+    )
+    aside_QND = chance.standard_normal((*cosine_QN.shape, wide))
+    aside_QND -= np.einsum("qnd,qd->qn", aside_QND, query_QD)[..., None] * query_QD[:, None]
+    aside_QND /= np.linalg.norm(aside_QND, axis=2, keepdims=True)
+    doc_QND = cosine_QN[..., None] * query_QD[:, None] + np.sqrt(1 - cosine_QN**2)[..., None] * aside_QND
+    score_QC = np.round(query_QD @ doc_QND.reshape(-1, wide).T, 6)
+    found_QK = np.argsort(-score_QC, axis=1)[:, :depth]
+    kinds = np.array(["labelled", *["unlabelled"] * 3, *["hard"] * 10, *["easy"] * 200])
+    topic_QK, kind_QK = np.divmod(found_QK, len(kinds))
+    own_QK = topic_QK == np.arange(topics)[:, None]
+    truth = np.where(own_QK, kinds[kind_QK], "easy").ravel()
+    return attached(
+        np.take_along_axis(score_QC, found_QK, axis=1).ravel().tolist(),
+        query=np.repeat(np.arange(topics), depth).tolist(),
+        doc=found_QK.ravel().tolist(),
+        rank_dense=np.tile(np.arange(1, depth + 1), topics).tolist(),
+        positive_score_dense=0.85,
+        is_positive=(truth == "labelled").tolist(),
+        rejected_by=["known_positive" if kind == "labelled" else None for kind in truth],
+    ).with_columns(truth=pl.Series(truth))
+
+
+def recall_and_keep(judged: pl.DataFrame) -> tuple[float, float]:
+    """Give the share of unlabelled positives that were rejected, and the share of hard negatives that were not."""
+    rejected = pl.col("rejected_by").is_not_null()
+    shares = judged.select(
+        recall=rejected.filter(pl.col("truth") == "unlabelled").mean(),
+        keep=(~rejected).filter(pl.col("truth") == "hard").mean(),
+    )
+    return shares.row(0)
+
+
+@pytest.fixture(scope="session")
+def planted_shares() -> Callable[[pl.DataFrame], tuple[float, float]]:
+    """Give `recall_and_keep`."""
+    return recall_and_keep

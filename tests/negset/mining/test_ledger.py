@@ -19,7 +19,8 @@ from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
 from negset.text import document_texts
 from negset.vectors import embed_texts, open_vectors
-from schemas.config import EncoderConfig, MineConfig, RandomConfig, RunConfig, SourceConfig
+from schemas.config import MineConfig, RandomConfig, RunConfig, SourceConfig
+from schemas.encoder import EncoderConfig
 
 DOCUMENTS = {f"d{n:02d}": f"word{n % 7} word{n % 5} word{n % 3} common" for n in range(30)}
 QUERIES = {f"q{n}": f"word{n % 7} word{n % 5} word{n}" for n in range(7)}

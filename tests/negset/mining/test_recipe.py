@@ -13,8 +13,25 @@ from negset.mining.recipe import (
 from negset.mining.rules import Params, rule
 from schemas.config import RecipeConfig
 
-SHIPPED = ["abs", "margin-pos", "naive", "perc-pos", "random", "shifted", "star"]
+PLAIN = [
+    *["abs", "atss", "ensemble-cross", "ensemble-intra", "fused", "margin-pos", "naive", "nv-retriever", "perc-pos"],
+    *["random", "shifted", "simans", "star", "strata"],
+]
+TAUGHT = {
+    "ar2": "relevance",
+    "cet": "selection",
+    "denoised": "relevance",
+    "gistembed": "guide",
+    "rlhn": "relevance",
+    "rocketqa": "relevance",
+}
+SIMANS = {"sharpness": 0.5, "offset": 0.0, "units": "spread", "size": 100}
 GUARDS = ["known_positive", "own_text", "positive_duplicate", "duplicate"]
+
+
+def needs(bound):
+    """Give the columns that the rules of a bound recipe read."""
+    return {column for step in bound.rules for column in step.rule.columns(step.params)}
 
 
 def bind(miners=("dense", "random"), seed=13, **config):
@@ -32,15 +49,15 @@ def written(folder, text):
 
 
 def test_the_shipped_recipes():
-    assert shipped_recipes() == SHIPPED
+    assert shipped_recipes() == sorted([*PLAIN, *TAUGHT])
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     recipe = load_recipe(RecipeConfig(name=name))
     assert recipe.description
     assert recipe.source
-    bound = bind(name=name)
+    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
     assert names(bound)[:4] == GUARDS
     assert bound.wanted == 4
     assert bound.by == "dense"
@@ -56,10 +73,34 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
         ("perc-pos", [("percent_of_positive", {"by": "", "share": 0.95}), ("top", {"k": 4})]),
         ("star", [("mixture", {"k": 4, "seed": 13, "random_ratio": 0.5, "hard": "uniform"})]),
         ("random", [("uniform", {"k": 4, "seed": 13})]),
+        (
+            "nv-retriever",
+            [("percent_of_positive", {"by": "", "share": 0.95}), ("window", {"k": 4, "seed": 13, "size": 10})],
+        ),
+        ("simans", [("simans", {"k": 4, "seed": 13, "by": "", **SIMANS})]),
+        ("gistembed", [("margin", {"by": "guide", "margin": 0.0}), ("top", {"k": 4})]),
+        (
+            "rocketqa",
+            [
+                ("rank_window", {"by": "", "first": 1, "last": 50, "over": "raw"}),
+                ("pseudo_positive", {"by": "relevance", "threshold": 0.9}),
+                ("denoise", {"by": "relevance", "threshold": 0.1}),
+                ("top", {"k": 4}),
+            ],
+        ),
+        ("rlhn", [("relabel_above_positive", {"by": "relevance", "margin": 0.0}), ("top", {"k": 4})]),
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
-    assert [(step.rule.name, step.params.model_dump()) for step in bind(name=name).rules[4:]] == rest
+    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
+    assert [(step.rule.name, step.params.model_dump()) for step in bound.rules[4:]] == rest
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_asks_the_teacher_it_is_named_for_and_no_other(name):
+    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
+    asked = {teacher for teacher in TAUGHT.values() if f"score_{teacher}" in needs(bound)}
+    assert asked == ({TAUGHT[name]} if name in TAUGHT else set())
 
 
 def test_mandatory_rules_come_first_even_if_a_recipe_lacks_them(tmp_path):
@@ -103,7 +144,7 @@ def test_wrong_requests_are_named(config, message):
         ("description = 'x'\n", "has no rules"),
         ("rules = ['top']\n", "has no rules"),
         ("[[rules]]\nk = 3\n", r"lacks its name; it has k"),
-        ("[[rules]]\nname = 'margin'\n", r"must end in its one sampler \(one of mixture, softmax, top"),
+        ("[[rules]]\nname = 'margin'\n", r"must end in its one sampler \(one of ensemble, mixture, .*top"),
         ("[[rules]]\nname = 'top'\n[[rules]]\nname = 'margin'\n", "must end in its one sampler"),
         ("[[rules]]\nname = 'top'\n[[rules]]\nname = 'uniform'\n", "must end in its one sampler"),
     ],
@@ -150,12 +191,12 @@ def test_a_rule_without_its_column_says_what_to_add(miners, config, message):
 
 def test_a_scorer_provides_its_columns_to_the_rules_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-    rule("judge", kind="scorer", params=Params)(lambda candidates, params: candidates)
-    parts = {"judge": "[[rules]]\nname = 'judge'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'judge'\n"}
+    rule("oracle", kind="scorer", params=Params)(lambda candidates, params: candidates)
+    parts = {"oracle": "[[rules]]\nname = 'oracle'\n", "margin": "[[rules]]\nname = 'margin'\nby = 'oracle'\n"}
     end = "[[rules]]\nname = 'top'\n"
-    assert "judge" in names(bind(name=written(tmp_path, parts["judge"] + parts["margin"] + end)))
-    with pytest.raises(IncompatibleRuleError, match="put the scorer 'judge' before it"):
-        bind(name=written(tmp_path, parts["margin"] + parts["judge"] + end))
+    assert "oracle" in names(bind(name=written(tmp_path, parts["oracle"] + parts["margin"] + end)))
+    with pytest.raises(IncompatibleRuleError, match="put the scorer 'oracle' before it"):
+        bind(name=written(tmp_path, parts["margin"] + parts["oracle"] + end))
 
 
 def test_random_negatives_need_no_score():
@@ -199,3 +240,15 @@ def test_rules_are_listed_with_their_options():
     assert margin.summary.startswith("Reject a candidate less than `margin` below the positive")
     assert [(option.name, option.default) for option in margin.options] == [("by", ""), ("margin", 0.05)]
     assert all(option.name != "seed" for card in cards.values() for option in card.options)
+
+
+def test_the_teacher_of_a_recipe_can_be_another_one():
+    bound = bind_recipe(load_recipe(RecipeConfig(name="rocketqa", teacher="cross_encoder")), ["dense"], 1)
+    assert bound.teachers == ("cross_encoder",)
+    assert {step.params.by for step in bound.rules if step.rule.name in ("denoise", "pseudo_positive")} == {
+        "cross_encoder"
+    }
+    with pytest.raises(ConfigError, match=r"no teacher 'cross_encodr' .did you mean 'cross_encoder'"):
+        load_recipe(RecipeConfig(name="rocketqa", teacher="cross_encodr"))
+    with pytest.raises(ConfigError, match="asks no teacher"):
+        load_recipe(RecipeConfig(name="naive", teacher="guide"))

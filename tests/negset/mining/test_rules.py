@@ -27,6 +27,9 @@ from negset.mining.rules import (
 ALL = list(rules().values())
 FILTERS = [found for found in ALL if found.kind == "filter"]
 SAMPLERS = [found for found in ALL if found.kind == "sampler"]
+LABELLERS = [found for found in ALL if found.kind == "labeller"]
+WEIGHERS = [found for found in ALL if found.kind == "weigher"]
+SCORERS = [found for found in ALL if found.kind == "scorer"]
 SETTLED = [found for found in ALL if found.kind != "weigher"]
 VERDICT = ["rejected_by", "rejected_value", "rejected_threshold"]
 OWN = {
@@ -44,7 +47,21 @@ def named(found):
 
 def settings_of(found):
     """Give the default options and one set that bites."""
-    biting = {"rank_window": {"first": 2, "last": 4}, "max_score": {"threshold": 0.4}, "mixture": {"hard": "top"}}
+    biting = {
+        "rank_window": {"first": 2, "last": 4},
+        "max_score": {"threshold": 0.4},
+        "mixture": {"hard": "top"},
+        "adaptive_threshold": {"miners": "dense,bm25", "gate": "positive", "size": 3},
+        "agreement": {"how": "mean_z", "miners": "bm25,cross_encoder"},
+        "rank_fusion": {"miners": "cross_encoder,dense"},
+        "relabel_above_positive": {"by": ""},
+        "pseudo_positive": {"threshold": 0.4},
+        "inverse_selection": {"most": 2.0},
+        "simans": {"units": "raw", "by": "bm25", "offset": 1.0, "size": 3},
+        "reward": {"by": ""},
+        "score_strata": {"by": "cross_encoder", "borders": "0.05,0.5"},
+        "ensemble": {"how": "cross", "miners": "dense,cross_encoder"},
+    }
     return [found.params(), found.params.model_validate(biting.get(found.name, {}))]
 
 
@@ -55,6 +72,7 @@ def apply(found, frame, params):
 def test_the_registry_is_not_empty():
     assert {"known_positive", "own_text"} < {found.name for found in FILTERS}
     assert {"top", "uniform", "window", "softmax", "mixture"} <= {found.name for found in SAMPLERS}
+    assert all((SCORERS, LABELLERS, WEIGHERS))
 
 
 @pytest.mark.parametrize("found", ALL, ids=named)
@@ -143,6 +161,86 @@ def test_a_sampler_takes_at_most_k_survivors_and_numbers_them_by_hardness(some_c
     assert chosen["sample_prob"].drop_nulls().is_between(0, 1).all()
 
 
+@pytest.mark.parametrize("found", LABELLERS, ids=named)
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_a_labeller_relabels_what_it_rejects_and_nothing_that_people_judged(some_candidates, found, seed):
+    frame = some_candidates(seed)
+    for params in settings_of(found):
+        judged = apply(found, frame, params)
+        assert judged["relabelled"].to_list() == (judged["rejected_by"] == found.name).fill_null(False).to_list()
+        assert not judged.filter("relabelled")["judged"].any()
+        earlier = frame["rejected_by"].is_not_null()
+        assert_frame_equal(judged.filter(earlier), frame.filter(earlier))
+
+
+@pytest.mark.parametrize("found", WEIGHERS, ids=named)
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_a_weigher_multiplies_by_what_is_finite_and_above_zero(some_candidates, found, seed):
+    frame = some_candidates(seed)
+    doubled = frame.with_columns(weight=pl.lit(2.0))
+    for params in settings_of(found):
+        judged = apply(found, frame, params)
+        assert (judged["weight"].is_finite() & (judged["weight"] > 0)).all()
+        assert_frame_equal(apply(found, doubled, params), judged.with_columns(pl.col("weight") * 2))
+
+
+@pytest.mark.parametrize("found", SCORERS, ids=named)
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_a_scorer_gives_a_score_and_the_lowest_of_the_positives(some_candidates, found, seed):
+    frame = some_candidates(seed)
+    for params in settings_of(found):
+        judged = apply(found, frame, params)
+        score, positive = f"score_{found.name}", f"positive_score_{found.name}"
+        assert judged.schema[score] == judged.schema[positive] == pl.Float64
+        for part in judged.partition_by("query"):
+            lowest = part.filter("is_positive")[score].min()
+            assert part[positive].unique().to_list() == [lowest]
+
+
+@pytest.mark.parametrize("found", ALL, ids=named)
+def test_no_candidate_and_a_single_one(candidates, found):
+    one = candidates([0.5], positive_score_dense=0.8, score_cross_encoder=0.5, positive_score_cross_encoder=0.9)
+    for params in settings_of(found):
+        judged = apply(found, one, params)
+        empty = apply(found, one.clear(), params)
+        assert (judged.height, empty.height) == (1, 0)
+        assert empty.schema == judged.schema
+        assert found.kind == "weigher" or judged["weight"].to_list() == [1.0]
+
+
+@pytest.mark.parametrize("found", [found for found in SAMPLERS if "seed" in found.params.model_fields], ids=named)
+def test_a_seed_repeats_and_another_one_draws_otherwise(candidates, found):
+    queries, docs = 40, 8
+    rows = queries * docs
+    frame = candidates(
+        [0.9 - 0.01 * (at % docs) for at in range(rows)],
+        query=[at // docs for at in range(rows)],
+        doc=[at % docs for at in range(rows)],
+        rank_random=[1 if at % 2 else None for at in range(rows)],
+        positive_score_dense=0.9,
+        score_bm25=[float(at % docs) for at in range(rows)],
+        rank_bm25=1,
+        positive_score_bm25=8.0,
+        score_cross_encoder=0.5,
+        positive_score_cross_encoder=0.9,
+    )
+    options = {"k": 2, "how": "cross"} if found.name == "ensemble" else {"k": 2}
+    first, again, other = (apply(found, frame, found.params(seed=seed, **options)) for seed in (1, 1, 2))
+    assert_frame_equal(first, again)
+    assert first["position"].to_list() != other["position"].to_list()
+
+
+def test_every_planted_labeller_and_weigher_bites(some_candidates):
+    frames = [some_candidates(seed) for seed in range(30)]
+    for found in LABELLERS:
+        assert any(apply(found, frame, settings_of(found)[1])["relabelled"].any() for frame in frames), found.name
+    for found in WEIGHERS:
+        assert any((apply(found, frame, settings_of(found)[1])["weight"] != 1).any() for frame in frames), found.name
+
+
 def test_every_planted_filter_bites(some_candidates):
     frames = [some_candidates(seed) for seed in range(30)]
     for found in FILTERS:
@@ -151,7 +249,9 @@ def test_every_planted_filter_bites(some_candidates):
 
 
 def test_an_unknown_rule_lists_the_known_ones_with_a_hint():
-    with pytest.raises(UnknownRuleError, match=r"'margn' \(did you mean 'margin'\?\); known rules: duplicate, .*top"):
+    with pytest.raises(
+        UnknownRuleError, match=r"'margn' \(did you mean 'margin'\?\); known rules: adaptive_threshold, .*top"
+    ):
         find_rule("margn")
 
 
@@ -170,6 +270,12 @@ def test_needs_follow_the_option_by():
     found = find_rule("margin")
     assert found.columns(found.params()) == ("score", "positive_score")
     assert found.columns(found.params(by="bm25")) == ("score_bm25", "positive_score_bm25")
+
+
+def test_needs_follow_the_option_miners():
+    found = find_rule("rank_fusion")
+    assert found.columns(found.params()) == ("score",)
+    assert found.columns(found.params(miners="bm25, guide,bm25")) == ("score_bm25", "score_guide")
 
 
 def test_the_first_reason_wins_and_null_rejects(candidates):

@@ -8,20 +8,24 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from negset.errors import ContractError, MissingColumnsError
-from negset.mining.recipe import bind_recipe, load_recipe
+from negset.mining import rules as registry
+from negset.mining.recipe import bind_recipe, load_recipe, shipped_recipes
+from negset.mining.rules import Params, relabel, rule
 from negset.mining.selection import Selection, select_blocks
 from negset.mining.selection_inputs import open_selection_inputs
-from schemas.config import RecipeConfig
+from schemas.config import BuildConfig, RecipeConfig
 from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 
 DOCS = 40
+MINERS = ("dense", "bm25", "random")
+TEACHERS = ("guide", "cross_encoder", "selection")
 
 
 @pytest.fixture(scope="session")
 def world(memory_snapshot):
     """Give the inputs of a selection over `queries` queries of one positive each, by a recipe."""
 
-    def build(name="naive", queries=3, miners=("dense", "bm25", "random"), near=None, **config):
+    def build(name="naive", queries=3, miners=MINERS, near=None, **config):
         snapshot = memory_snapshot(
             documents={f"d{at:02d}": f"text {at}" for at in range(DOCS)},
             queries={f"q{at:03d}": f"query {at}" for at in range(queries)},
@@ -211,6 +215,13 @@ def random_blocks(mined_candidates, seed, queries=12):
         doc=[doc for size in sizes for doc in sorted(chance.permutation(DOCS)[:size].tolist())],
         positive_score_dense=0.6,
         rank_random=[None if at else 1 for at in chance.integers(0, 2, rows)],
+        rank_bm25=[at or None for at in chance.integers(0, 9, rows).tolist()],
+        score_bm25=chance.integers(0, 20, rows).astype(float).tolist(),
+        score_guide=np.round(chance.random(rows), 1).tolist(),
+        positive_score_guide=0.7,
+        score_cross_encoder=np.round(chance.random(rows) ** 3, 2).tolist(),
+        positive_score_cross_encoder=0.5,
+        score_selection=np.round(chance.standard_normal(rows), 1).tolist(),
         is_positive=(chance.random(rows) < 0.2).tolist(),
         is_own_text=(chance.random(rows) < 0.1).tolist(),
     )
@@ -220,11 +231,11 @@ def random_blocks(mined_candidates, seed, queries=12):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    name=st.sampled_from(["naive", "shifted", "abs", "margin-pos", "perc-pos", "star", "random"]),
+    name=st.sampled_from(shipped_recipes()),
     cuts=st.lists(st.integers(1, 11), max_size=4, unique=True),
 )
 def test_totals_add_up_no_positive_is_sampled_and_blocks_do_not_matter(world, mined_candidates, seed, name, cuts):
-    inputs, recipe = world(name, queries=12)
+    inputs, recipe = world(name, queries=12, miners=(*MINERS, *TEACHERS))
     frame = random_blocks(mined_candidates, seed)
     whole = select_negatives([frame], inputs, recipe)
     borders = [0, *sorted(cuts), 12]
@@ -279,3 +290,36 @@ def test_among_rules_that_rejected_as_many_the_first_by_name_is_the_reason(world
     inputs, recipe = world("naive", queries=1)
     block = mined_candidates([0.9, 0.8], is_own_text=[True, False], is_positive=[False, True])
     assert fate(select_negatives([block], inputs, recipe)) == ("dropped", "known_positive", 4, 0, 2)
+
+
+def test_a_query_without_a_positive_gets_negatives_only_where_a_rule_finds_one(select, store, collection, tmp_path):
+    """Pseudo-positives of RocketQA: q1 has a document that is nearly its text, q2 has nothing, q3 is labelled."""
+    documents = {"d1": "red apple pie", "d2": "green pear tart", "d3": "blue plum jam", "d4": "red pear cake"}
+    queries = {"q1": "red apple pie please", "q2": "unseen words only", "q3": "blue plum jam"}
+    folder = collection(tmp_path / "source", documents, queries, [("q3", "d3", 1)])
+    (tmp_path / "r.toml").write_text('[[rules]]\nname = "nearly"\n[[rules]]\nname = "top"\nk = 2\n')
+    config = BuildConfig.model_validate(
+        {
+            "name": "bare",
+            "source": {"format": "parquet", "path": str(folder)},
+            "encoder": {"backend": "hashing", "dimensions": 256},
+            "mine": {"unlabelled": True},
+            "recipe": {"name": str(tmp_path / "r.toml")},
+        }
+    )
+
+    @rule("nearly", kind="labeller", needs=["score"], params=Params)
+    def nearly(candidates, _params):
+        """Relabel what is nearly the query."""
+        return relabel(candidates, pl.col("score") > 0.8, "nearly")
+
+    try:
+        found = select(config, store)
+    finally:
+        del registry._REGISTRY["nearly"]
+    assert found.negatives().keys() == {"q1", "q3"}
+    positives = found.table("positives").select("query_id", "doc_id", pl.col("source").cast(pl.String))
+    assert set(positives.rows()) == {("q1", "d1", "relabelled"), ("q3", "d3", "labelled")}
+    fates = found.table("fates").select("query_id", pl.col("fate", "reason").cast(pl.String))
+    assert ("q2", "dropped", "no_positive") in fates.rows()
+    assert "q2" not in found.table("queries")["query_id"]

@@ -71,3 +71,15 @@ def test_an_exact_multiple_leaves_no_empty_file(select, tmp_path, monkeypatch):
         "data/candidates/part-00000.parquet",
         "data/candidates/part-00001.parquet",
     ]
+
+
+def test_each_file_is_told_of_once_with_the_rows_that_reading_it_gives(select, tmp_path, monkeypatch):
+    monkeypatch.setattr(selection_files, "PART_ROWS", 50)
+    monkeypatch.setattr(selection_files, "ROW_GROUP", 20)
+    told = []
+    write_selection(select(7), tmp_path, lambda path, table, rows: told.append((path, table, rows)))
+    assert sorted(path for path, _, _ in told) == sorted(tmp_path.rglob("*.parquet"))
+    for path, table, rows in told:
+        assert path.parent.name == table
+        assert rows.equals(read_table(path)), path
+    assert sorted(rows.height for _, table, rows in told if table == "candidates") == [20, 50, 50]

@@ -52,10 +52,10 @@ def test_candidates_can_be_left_out(tiny_set, tmp_path):
 
 def test_a_selection_that_is_staged_already_stays_in_place(staged):
     before = stored_files(staged.folder / "data" / "negatives")
-    for table in ("queries", "documents", "positives", "false_negatives", "ntuples"):
+    for table in ("queries", "documents", "positives", "false_negatives", "diagnostics", "ntuples"):
         for path in (staged.folder / "data" / table).rglob("*.parquet"):
             path.rename(path.with_suffix(".old"))
-    for table in ("queries", "documents", "positives", "false_negatives"):
+    for table in ("queries", "documents", "positives", "false_negatives", "diagnostics"):
         (staged.folder / "data" / table).rename(staged.folder / f"old-{table}")
     (staged.folder / "data" / "ntuples").rename(staged.folder / "old-ntuples")
     assert (

@@ -46,6 +46,17 @@ def test_every_file_is_listed_with_its_rows(draft, tiny_set):
     assert files["data/negatives/part-00000.parquet"].split is None
 
 
+def test_rows_are_read_where_the_bytes_of_a_file_are_not_known(draft, tiny_set):
+    report = tiny_set.gate_report(draft.folder)
+    read = describe_set(draft.facts, draft.folder, draft.counts, report).files
+    by_bytes = {file.sha256: file.rows_sha256 for file in read}
+    known = {read[0].sha256: "0" * 64, **{file.path: "1" * 64 for file in read}}
+    given = describe_set(draft.facts, draft.folder, draft.counts, report, known).files
+    assert given[0].rows_sha256 == "0" * 64  # taken from what is known, under the digest of the bytes alone
+    assert given[1:] == read[1:]
+    assert describe_set(draft.facts, draft.folder, draft.counts, report, by_bytes).files == read
+
+
 def test_places_and_names_of_secrets_are_no_part_of_the_identity():
     elsewhere = json.loads(json.dumps(CONFIG).replace("/home/ada", "/srv/x").replace("ada:secret@host", "other"))
     first, second = (config_identity(BuildConfig.model_validate(config)) for config in (CONFIG, elsewhere))

@@ -58,3 +58,10 @@ def test_the_page_is_the_same_wherever_and_whenever_it_is_made(tiny_set, page, t
     draft = tiny_set.draft_of(tiny_set.stage(tmp_path / "again", parts=4))
     ref = tiny_set.publish_set(draft, tmp_path / "elsewhere", by="bob", at=tiny_set.datetime(2031, 1, 1))
     assert (tmp_path / "elsewhere" / "tiny" / "versions" / ref.fingerprint / "report.html").read_text() == page
+
+
+def test_the_five_statistics_of_the_queries_are_on_the_page(page):
+    """The mean over the three published queries of train of their negatives' mean score: .75, .65 and .3."""
+    assert "negative log mean exp" in page
+    assert f">{(0.75 + 0.65 + 0.3) / 3:.4f}<" in page
+    assert "Each query as a loss at temperature 0.05 sees it" in page

@@ -32,7 +32,7 @@ def test_a_version_is_whole_and_latest_points_to_it(draft, tmp_path):
     assert Path(ref.path) == home / "versions" / ref.fingerprint
     assert ref.rows == 7
     report = verify_set(home)
-    assert (report.id, report.files) == (ref.fingerprint, 9)
+    assert (report.id, report.files) == (ref.fingerprint, 10)
     history = read_history(home)
     assert [(entry.n, entry.id, entry.parent, entry.by) for entry in history] == [(1, ref.fingerprint, None, "ada")]
     assert history[0].sha256.startswith(ref.fingerprint)

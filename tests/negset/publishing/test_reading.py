@@ -21,7 +21,7 @@ def test_tables_come_whole_or_by_split(published):
 
 
 def test_a_table_that_is_not_there_is_named(published):
-    with pytest.raises(ContractError, match="no table 'batches'; it has candidates, documents"):
+    with pytest.raises(ContractError, match="no table 'batches'; it has candidates, diagnostics, documents"):
         read_set(published).table("batches")
 
 

@@ -1,0 +1,213 @@
+"""The pages of an audit and of a calibration: one file each that loads nothing."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+from negset.audit.calibration import NONE, OPTIONS, Calibration, MinerCalibration, Setting
+from negset.audit.charts import Curve, RatePoint, curve_chart, rate_chart
+from negset.audit.estimates import Estimate, RecipeAudit, Stratum
+from negset.audit.report import AuditReport
+from negset.publishing.html import Html, document, joined, tag, text
+
+
+def render_audit(report: AuditReport, own: str) -> str:
+    """Write the page of `report`; `own` is the name of the configured recipe."""
+    points = [point for recipe in report.recipes if (point := _point_of(recipe, own)) is not None]
+    body = joined(
+        tag("h1", text(f"{report.dataset}: false negatives, measured")),
+        *(tag("p", text(line)) for line in audit_summary(report)),
+        tag(
+            "section",
+            tag("h2", text("Rate against hardness")),
+            rate_chart(points, f"score gap positive less negative ({report.by})", "return rate"),
+        ),
+        tag("section", tag("h2", text("Recipes")), _table(AUDIT_HEAD, [audit_row(one) for one in report.recipes])),
+        *(_strata(recipe) for recipe in report.recipes),
+    )
+    return _page(f"{report.dataset} · audit", body)
+
+
+AUDIT_HEAD = (
+    "recipe",
+    "return rate",
+    "95 % interval",
+    "returned",
+    "false negatives",
+    "95 % interval",
+    "score gap",
+    "raw rank",
+    "rows full",
+    "negatives",
+)
+
+
+def audit_row(one: RecipeAudit) -> list[str]:
+    """Give the cells of a recipe under AUDIT_HEAD."""
+    rate = one.returns.rate if one.returns else None
+    counted = f"{one.returns.returned:,} of {one.returns.hidden:,}" if one.returns else "none hidden"
+    gap, rank = one.hardness.score_gap, one.hardness.raw_rank
+    return [
+        one.recipe,
+        *_both(rate),
+        counted,
+        *_both(one.false_share),
+        "" if gap is None else f"{gap:.4f}",
+        "" if rank is None else f"{rank:.1f}",
+        f"{1 - one.rows.lost:.1%}",
+        f"{one.rows.negatives:,}",
+    ]
+
+
+def audit_summary(report: AuditReport) -> list[str]:
+    """Say in sentences what was hidden, what is assumed and what to keep in mind."""
+    options = report.options
+    rounds = "each once" if not options.repeats else f"{options.repeats} parts"
+    lines = [
+        f"{report.queries_taking_part:,} of {report.queries:,} queries (equal texts count once) take part: they have "
+        f"two known positives or more. Of their positives {report.positives_hidden:,} of {report.positives:,} were hidden, at most "
+        f"{options.hide:.0%} of a query's at a time ({rounds}, seed {options.seed}).",
+        "Return rate: the share of positives that nobody knows of which become negatives, corrected for what hiding "
+        "itself changes.",
+        f"False negatives: the share of the negatives that are false if there are {options.unlabelled:g} unlabelled "
+        "positives for each known one. That number is an assumption (--unlabelled), not a measurement: judge a "
+        "sample to measure it (negset audit SET --sample).",
+    ]
+    return [*lines, *report.notes]
+
+
+def stratum_row(one: Stratum) -> list[str]:
+    """Give the cells of a stratum."""
+    counted = f"{one.rate.returned:,} of {one.rate.hidden:,}"
+    negatives = "" if one.negatives is None else f"{one.negatives:,}"
+    return [one.by, one.group, *_both(one.rate.rate), counted, f"{one.rate.queries:,}", negatives]
+
+
+STRATUM_HEAD = ("by", "group", "return rate", "95 % interval", "returned", "queries", "negatives")
+
+
+def _strata(recipe: RecipeAudit) -> Html:
+    if not recipe.strata:
+        return joined()
+    rows = [stratum_row(one) for one in recipe.strata]
+    return tag("section", tag("h2", text(f"{recipe.recipe}: groups")), _table(STRATUM_HEAD, rows))
+
+
+def _point_of(recipe: RecipeAudit, own: str) -> RatePoint | None:
+    if recipe.returns is None or recipe.hardness.score_gap is None:
+        return None
+    rate = recipe.returns.rate
+    return RatePoint(recipe.recipe, recipe.hardness.score_gap, rate.share, rate.low, rate.high, recipe.recipe == own)
+
+
+def render_calibration(found: Calibration) -> str:
+    """Write the page of a calibration."""
+    body = joined(
+        tag("h1", text(f"{found.dataset}: thresholds")),
+        *(tag("p", text(line)) for line in calibration_summary(found)),
+        *(_miner(miner, found) for miner in found.miners),
+    )
+    return _page(f"{found.dataset} · calibration", body)
+
+
+def calibration_summary(found: Calibration) -> list[str]:
+    """Say in sentences what is recommended, by which rule, and what the usual settings would lose."""
+    best = found.recommendation
+    target = found.target
+    chosen = describe_setting(best.setting)
+    verdict = f"Recommended on scores of {best.miner}: {chosen}" if best.found else f"Nothing fits; nearest: {chosen}"
+    rate = best.setting.rate
+    expected = f"return rate {rate.share:.2%} ({rate.low:.2%} to {rate.high:.2%}), " if rate else ""
+    return [
+        f"{verdict}. It {best.reason}: {expected}{best.setting.rows.lost:.1%} of the queries get fewer than "
+        f"{found.wanted} negatives."
+        if best.found
+        else f"{verdict}: {best.reason}. {expected}{best.setting.rows.lost:.1%} of rows lost.",
+        f"The rule: the mildest setting whose return rate is at most {target.rate:.1%} at the upper end of its 95 % "
+        f"interval and that leaves at most {target.lost:.1%} of the queries short (--target-rate, --target-lost).",
+        f"{found.queries_taking_part:,} of {found.queries:,} queries have positives to hide; "
+        f"{found.positives_hidden:,} were hidden.",
+        *found.warnings,
+    ]
+
+
+def describe_setting(setting: Setting) -> str:
+    """Name a setting as a config writes it."""
+    if setting.rule == NONE or setting.value is None:
+        return "no threshold"
+    return f"{setting.rule} with {OPTIONS[setting.rule]} = {setting.value:g}"
+
+
+CALIBRATION_HEAD = ("rule", "value", "kept", "return rate", "95 % interval", "rows lost", "score gap", "meets")
+
+
+def setting_row(one: Setting) -> list[str]:
+    """Give the cells of a setting."""
+    return [
+        one.rule,
+        "" if one.value is None else f"{one.value:g}",
+        f"{one.kept:.1%}",
+        *_both(one.rate),
+        f"{one.rows.lost:.1%}",
+        "" if one.score_gap is None else f"{one.score_gap:.4f}",
+        "yes" if one.meets else "no",
+    ]
+
+
+def _miner(miner: MinerCalibration, found: Calibration) -> Html:
+    best = found.recommendation
+    rows = [setting_row(one) for one in miner.settings]
+    chosen = [best.miner == miner.miner and best.setting == one for one in miner.settings]
+    return tag(
+        "section",
+        tag("h2", text(f"Scores of {miner.miner}")),
+        tag(
+            "p", text(f"{miner.above_positive:.1%} of the candidates score at least as high as their query's positive.")
+        ),
+        _histogram(miner),
+        *(_curves(miner, rule) for rule in OPTIONS),
+        _table(CALIBRATION_HEAD, rows, chosen),
+    )
+
+
+def _histogram(miner: MinerCalibration) -> Html:
+    drawn = miner.distribution
+    middles = [(low + high) / 2 for low, high in zip(drawn.edges, drawn.edges[1:], strict=False)]
+    highest = [max(counts, default=0) or 1 for counts in (drawn.candidates, drawn.positives)]
+    curves = [
+        Curve("candidates", "back", [count / highest[0] for count in drawn.candidates]),
+        Curve("lowest positive of a query", "kept", [count / highest[1] for count in drawn.positives]),
+    ]
+    return curve_chart("Scores, each curve relative to its highest bin", middles, curves)
+
+
+def _curves(miner: MinerCalibration, rule: str) -> Html:
+    settings = [one for one in miner.settings if one.rule == rule and one.value is not None]
+    curves = [
+        Curve("candidates kept", "kept", [one.kept for one in settings]),
+        Curve("queries with all negatives", "full", [1 - one.rows.lost for one in settings]),
+        Curve("return rate", "back", [one.rate.share if one.rate else 0.0 for one in settings]),
+    ]
+    shown = curves if any(one.rate for one in settings) else curves[:2]
+    return curve_chart(f"{rule}, over {OPTIONS[rule]}", [one.value or 0.0 for one in settings], shown)
+
+
+def _both(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return "unknown", ""
+    return f"{estimate.share:.2%}", f"{estimate.low:.2%} to {estimate.high:.2%}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], chosen: Sequence[bool] = ()) -> Html:
+    marks = list(chosen) or [False] * len(rows)
+    lines = [
+        tag("tr", *(tag("td", text(cell)) for cell in row), **({"class_": "chosen"} if mark else {}))
+        for row, mark in zip(rows, marks, strict=True)
+    ]
+    header = tag("tr", *(tag("th", text(cell), scope="col") for cell in head))
+    return tag("div", tag("table", header, *lines, class_="numbers"), class_="scroll")
+
+
+def _page(title: str, body: Html) -> str:
+    css = (resources.files("negset.publishing") / "page.css").read_text(encoding="utf-8")
+    own = (resources.files("negset.audit") / "audit.css").read_text(encoding="utf-8")
+    return document(title, css + own, tag("main", body))

@@ -1,0 +1,1 @@
+"""What scores pairs beyond the miners: one file for each teacher, named as in a configuration."""

@@ -1,0 +1,111 @@
+"""Configuration of teachers: what scores pairs beyond the miners. A section is read only where a recipe asks for it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.encoder import EncoderConfig
+from schemas.section import Section
+
+
+class GuideConfig(Section):
+    """An encoder whose cosine judges what the miners proposed, better than the one that mines."""
+
+    encoder: EncoderConfig = EncoderConfig(dimensions=512)
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
+class RelevanceConfig(Section):
+    """A small scorer that is fitted on the labels, for each query on those of other queries."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the model of the others."""
+    random: int = Field(8, ge=0)
+    """Random documents for each labelled query that count as irrelevant."""
+    candidates: int = Field(16, ge=0)
+    """Candidates drawn for each labelled query that count as irrelevant, unlabelled positives among them."""
+    prior: float = Field(0.1, gt=0, lt=1)
+    """Share of the candidates that is taken to be relevant; moves all scores, never their order within a fold."""
+
+
+class CrossEncoderConfig(Section):
+    """A model of sentence-transformers that reads query and document at once."""
+
+    model: str = ""
+    """Name or folder of a cross-encoder with one output. Its files are what counts, not where they lie."""
+    revision: str = ""
+    """Commit, tag or branch of a model read by name."""
+    depth: int = Field(50, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    activation: Literal["sigmoid", "none"] = "sigmoid"
+    """`sigmoid` for scores from 0 to 1, `none` for the model's bare output."""
+    max_length: int = Field(512, ge=1)
+    """Tokens after which query and document together are cut."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision that the model computes in."""
+    batch_size: int = Field(32, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that the model is given at once."""
+    shard_size: int = Field(1024, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that are kept at once; a kill loses at most so many."""
+    device: str = Field("auto", json_schema_extra={"runtime": True})
+    """Where the model runs: `auto`, `cpu`, `cuda`, …"""
+
+
+class JudgeConfig(Section):
+    """A language model behind an HTTP service in the shape of OpenAI's chat API."""
+
+    url: str = ""
+    """Base URL of the service, such as `http://localhost:11434/v1`."""
+    model: str = ""
+    """Name of the model there."""
+    revision: str = ""
+    """What names the state of the model; another word has everything judged anew."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the API key. The key itself never stands in a config."""
+    depth: int = Field(10, ge=0)
+    """First ranks of each miner that are judged; 0 for all."""
+    max_pairs: int = Field(10_000, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that one build may have judged, those judged before left aside; with more, none is."""
+    criterion: str = "A document is relevant if it answers the query, or says what the query asks for."
+    """When a document is relevant, in a sentence or two."""
+    answers: Literal["words", "grades"] = "words"
+    """`words` asks for yes (1), unsure (.5) or no (0); `grades` for a digit from 0 to 3, whose third is the score."""
+    votes: int = Field(1, ge=1, le=99)
+    """How often each pair is asked; the score is the mean of the answers."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    """Temperature of the model; above 0 where there are several votes."""
+    max_chars: int = Field(4000, ge=1)
+    """Characters after which a document is cut."""
+    max_tokens: int = Field(16, ge=0)
+    """Tokens that an answer may have; 0 leaves it to the service."""
+    concurrency: int = Field(4, ge=1, le=256, json_schema_extra={"runtime": True})
+    """Requests under way at once."""
+    shard_size: int = Field(64, ge=1, json_schema_extra={"runtime": True})
+    """Pairs that are kept at once; a kill loses at most so many."""
+
+
+class VotesConfig(Section):
+    """A file of people's votes on pairs, as `negset audit` writes it."""
+
+    path: str = ""
+    """CSV or Parquet with `query_id`, `doc_id`, `vote` (yes, no, unsure or a number from 0 to 1) and `rater`."""
+    min_votes: int = Field(1, ge=1)
+    """Votes that a pair needs before people can be said to agree on it (`vote_agreement`)."""
+
+
+class TeachConfig(Section):
+    """Teachers, a section each."""
+
+    guide: GuideConfig = GuideConfig()
+    relevance: RelevanceConfig = RelevanceConfig()
+    cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
+    judge: JudgeConfig = JudgeConfig()
+    votes: VotesConfig = VotesConfig()
+
+    @property
+    def vote_agreement(self) -> VotesConfig:
+        """Options of the teacher `vote_agreement`, which reads the same file as `votes`."""
+        return self.votes

@@ -1,0 +1,53 @@
+"""No text is on both sides of a fold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negset.errors import ConfigError
+from negset.probing.folds import cross_folds, hold_out_split
+
+
+@given(st.lists(st.integers(0, 30), min_size=40, max_size=80), st.integers(0, 5))
+def test_folds_hold_out_each_query_once_and_never_train_on_its_text(collection_of, words, seed):
+    texts = [f"text {word}" for word in words]
+    collection = collection_of([[0]] * len(texts), texts=texts)
+    try:
+        folds = cross_folds(collection, np.arange(len(texts)), 3, limit=60, seed=seed)
+    except ConfigError:
+        return
+    held_out = np.concatenate([fold.held_out for fold in folds])
+    assert len(held_out) == len(set(held_out.tolist())) == min(60, len(texts))
+    for fold in folds:
+        assert not {texts[row] for row in fold.trained} & {texts[row] for row in fold.held_out}
+        assert len(fold.trained) + len(fold.held_out) == len(held_out)
+
+
+def test_a_split_is_held_out_and_its_texts_are_not_trained_on(collection_of):
+    texts = ["same", "same", "other", "third", "unlabelled"]
+    collection = collection_of(
+        [[0], [1], [2], [3], []], texts=texts, splits=["train", "test", "train", "test", "train"]
+    )
+    fold = hold_out_split(collection, "test", trained_limit=9, held_out_limit=9, seed=1)
+    assert fold.held_out.tolist() == [1, 3]
+    assert fold.trained.tolist() == [2]
+
+
+def test_limits_draw_by_lot_and_growth_keeps_the_drawn(collection_of):
+    collection = collection_of([[0]] * 200, splits=["train", "test"] * 100)
+    small = hold_out_split(collection, "test", trained_limit=20, held_out_limit=10, seed=1)
+    large = hold_out_split(collection, "test", trained_limit=40, held_out_limit=10, seed=1)
+    assert len(small.trained) == 20
+    assert set(small.trained.tolist()) < set(large.trained.tolist())
+    assert small.trained.max() > 60  # not just the first
+
+
+def test_a_split_without_positives_is_named(collection_of):
+    with pytest.raises(ConfigError, match=r"'test' has no query with a positive; those that have are .*train"):
+        hold_out_split(collection_of([[0]]), "test", trained_limit=9, held_out_limit=9, seed=1)
+
+
+def test_too_few_queries_for_folds_are_refused(collection_of):
+    with pytest.raises(ConfigError, match="2 queries with a positive are too few for 5 folds"):
+        cross_folds(collection_of([[0]] * 2), np.arange(2), 5, limit=9, seed=1)
