@@ -64,8 +64,8 @@ def audit_summary(report: AuditReport) -> list[str]:
     rounds = "each once" if not options.repeats else f"{options.repeats} parts"
     lines = [
         f"{report.queries_taking_part:,} of {report.queries:,} queries (equal texts count once) take part: they have "
-        f"two known positives or more. Of their positives {report.positives_hidden:,} of {report.positives:,} were hidden, at most "
-        f"{options.hide:.0%} of a query's at a time ({rounds}, seed {options.seed}).",
+        f"two known positives or more. Of their positives {report.positives_hidden:,} of {report.positives:,} were "
+        f"hidden, at most {options.hide:.0%} of a query's at a time ({rounds}, seed {options.seed}).",
         "Return rate: the share of positives that nobody knows of which become negatives, corrected for what hiding "
         "itself changes.",
         f"False negatives: the share of the negatives that are false if there are {options.unlabelled:g} unlabelled "
