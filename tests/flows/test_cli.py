@@ -20,7 +20,7 @@ def test_the_help_lists_every_command(capsys):
     said = capsys.readouterr().out
     named = "init build train plan audit calibrate rules show verify probe tune demo"
     for command in named.split():
-        assert f"\n    {command} " in said
+        assert f"\n    {command}" in said
 
 
 _LOADED = """
