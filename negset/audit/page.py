@@ -112,7 +112,7 @@ def render_calibration(found: Calibration) -> str:
 def calibration_summary(found: Calibration) -> list[str]:
     """Say in sentences what is recommended, by which rule, and what the usual settings would lose."""
     best = found.recommendation
-    target = found.target
+    options = found.options
     chosen = describe_setting(best.setting)
     verdict = f"Recommended on scores of {best.miner}: {chosen}" if best.found else f"Nothing fits; nearest: {chosen}"
     rate = best.setting.rate
@@ -122,8 +122,9 @@ def calibration_summary(found: Calibration) -> list[str]:
         f"{found.wanted} negatives."
         if best.found
         else f"{verdict}: {best.reason}. {expected}{best.setting.rows.lost:.1%} of rows lost.",
-        f"The rule: the mildest setting whose return rate is at most {target.rate:.1%} at the upper end of its 95 % "
-        f"interval and that leaves at most {target.lost:.1%} of the queries short (--target-rate, --target-lost).",
+        f"The rule: the mildest setting whose return rate is at most {options.target_rate:.1%} at the upper end of its "
+        f"95 % interval and that leaves at most {options.target_lost:.1%} of the queries short (--target-rate, "
+        "--target-lost).",
         f"{found.queries_taking_part:,} of {found.queries:,} queries have positives to hide; "
         f"{found.positives_hidden:,} were hidden.",
         *found.warnings,

@@ -6,7 +6,7 @@ import pytest
 
 from negset.audit.calibration import (
     NONE,
-    Target,
+    CalibrationOptions,
     calibrate,
     gather_frames,
     kept_share,
@@ -81,7 +81,7 @@ def crowded():
 @pytest.fixture(scope="module")
 def found(crowded):
     recipe = load_recipe(RecipeConfig(name="perc-pos", negatives=4))
-    return calibrate([crowded], recipe, MINERS, 13, 0.2, Target(), "crowded")
+    return calibrate([crowded], recipe, MINERS, 13, CalibrationOptions(), "crowded")
 
 
 def setting_of(found, rule, value=None):
@@ -136,17 +136,17 @@ def test_milder_settings_keep_more_and_lose_fewer_rows(found):
 
 def test_a_target_that_nothing_meets_is_said_so(crowded):
     recipe = load_recipe(RecipeConfig(name="naive", negatives=4))
-    strict = calibrate([crowded], recipe, MINERS, 13, 0.2, Target(rate=0.0001, lost=0.1), "crowded").recommendation
+    strict = calibrate([crowded], recipe, MINERS, 13, CalibrationOptions(target_rate=0.0001), "crowded").recommendation
     assert not strict.found
     assert "no setting meets the target" in strict.reason
     assert strict.setting.rows.lost <= 0.1
-    few = calibrate([crowded], recipe, MINERS, 13, 0.2, Target(rate=0.05, lost=0.0), "crowded")
+    few = calibrate([crowded], recipe, MINERS, 13, CalibrationOptions(target_lost=0.0), "crowded")
     lossless = [one for one in few.miners[0].settings if one.rows.lost == 0]
     assert lossless
     harsh = few.miners[0].model_copy(
         update={"settings": tuple(one for one in few.miners[0].settings if one.rows.lost > 0)}
     )
-    assert "every setting loses more rows" in recommend(harsh, few.target).reason
+    assert "every setting loses more rows" in recommend(harsh, few.options).reason
 
 
 def test_without_positives_to_hide_nothing_is_recommended(crowded):
@@ -154,7 +154,7 @@ def test_without_positives_to_hide_nothing_is_recommended(crowded):
     labels = crowded.labels.join(one_each.select("unit"), on="unit", how="semi")
     lonely = type(crowded)(**{**crowded.__dict__, "labels": labels, "known": one_each})
     recipe = load_recipe(RecipeConfig(name="perc-pos", negatives=4))
-    best = calibrate([lonely], recipe, MINERS, 13, 0.2, Target(), "lonely").recommendation
+    best = calibrate([lonely], recipe, MINERS, 13, CalibrationOptions(), "lonely").recommendation
     assert not best.found
     assert "judge a sample instead" in best.reason
 
@@ -178,7 +178,7 @@ def test_a_threshold_takes_the_place_of_the_recipes_own(name, places):
 def test_a_target_that_means_nothing_is_refused(crowded):
     recipe = load_recipe(RecipeConfig(name="perc-pos"))
     with pytest.raises(ConfigError, match=r"target rate 0\.0 must be above 0"):
-        calibrate([crowded], recipe, MINERS, 13, 0.2, Target(rate=0.0), "none")
+        calibrate([crowded], recipe, MINERS, 13, CalibrationOptions(target_rate=0.0), "none")
 
 
 def test_a_sample_of_queries_is_drawn_by_seed(crowded):
