@@ -102,6 +102,7 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--votes", action="append", default=[], metavar="CSV", help="read votes; repeatable")
     _add_reports(parser)
     _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +113,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     _add_hiding(parser)
     _add_reports(parser)
     _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_hiding(parser: argparse.ArgumentParser) -> None:

@@ -32,8 +32,8 @@ AUDIT_HEAD = (
     "return rate",
     "95 % interval",
     "returned",
-    "false negatives",
-    "95 % interval",
+    "hidden among negatives",
+    "false negatives, assumed",
     "score gap",
     "raw rank",
     "rows full",
@@ -50,7 +50,8 @@ def audit_row(one: RecipeAudit) -> list[str]:
         one.recipe,
         *_both(rate),
         counted,
-        *_both(one.false_share),
+        _joint(one.hidden_among_negatives),
+        _joint(one.false_share),
         "" if gap is None else f"{gap:.4f}",
         "" if rank is None else f"{rank:.1f}",
         f"{1 - one.rows.lost:.1%}",
@@ -68,9 +69,10 @@ def audit_summary(report: AuditReport) -> list[str]:
         f"hidden, at most {options.hide:.0%} of a query's at a time or one ({rounds}, seed {options.seed}).",
         "Return rate: the share of positives that nobody knows of which become negatives, corrected for what hiding "
         "itself changes.",
-        f"False negatives: the share of the negatives that are false if there are {options.unlabelled:g} unlabelled "
-        "positives for each known one. That number is an assumption (--unlabelled), not a measurement: judge a "
-        "sample to measure it (negset audit SET --sample).",
+        "Hidden among negatives: of the negatives chosen while a part was hidden, the share that were hidden ones.",
+        "False negatives: the share of the negatives that are false if for each known positive there is "
+        f"{options.unlabelled:g} that nobody labelled. That number is an assumption (--unlabelled), not a measurement: "
+        "judge a sample to measure it (negset audit SET --sample).",
     ]
     return [*lines, *report.notes]
 
@@ -190,6 +192,11 @@ def _curves(miner: MinerCalibration, rule: str) -> Html:
     ]
     shown = curves if any(one.rate for one in settings) else curves[:2]
     return curve_chart(f"{rule}, over {OPTIONS[rule]}", [one.value or 0.0 for one in settings], shown)
+
+
+def _joint(estimate: Estimate | None) -> str:
+    share, interval = _both(estimate)
+    return f"{share} ({interval})" if interval else share
 
 
 def _both(estimate: Estimate | None) -> tuple[str, str]:

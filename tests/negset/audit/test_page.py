@@ -55,7 +55,7 @@ def test_what_is_assumed_and_who_takes_part_is_said():
     assert "40 of 60 queries" in said
     assert "200 of 240 were hidden" in said
     assert "at most 10% of a query's at a time or one (2 parts, seed 13)" in said
-    assert "if there are 2 unlabelled positives for each known one" in said
+    assert "if for each known positive there is 2 that nobody labelled" in said
     assert said.endswith("a note")
 
 
