@@ -56,12 +56,11 @@ def test_nine_poisoned_documents_do_not_hide_each_other():
     assert hub_limit(counts, 1000, CONFIG) < largest < CONFIG.max_lift * largest
 
 
-def test_in_a_large_corpus_one_in_a_thousand_is_typical():
-    counts = pl.DataFrame({"doc_id": [f"d{n:05}" for n in range(20_000)], "lists": [50] * 20 + [1] * 19_980})
-    assert hub_limit(counts, 1000, CONFIG) == 300  # six times the 20th, not the 10th of a smaller corpus
-    assert hub_limit(counts.head(19), 1000, CONFIG) == 300
-    assert hub_limit(counts.tail(19_000), 1000, CONFIG) == 20  # two per cent of the lists
-    assert hub_limit(counts.tail(5), 40, CONFIG) == 10  # fewer lists make no hub
+def test_the_limit_is_the_largest_of_three():
+    counts = pl.DataFrame({"doc_id": [f"d{n:05}" for n in range(20_000)], "lists": [50] * 10 + [1] * 19_990})
+    assert hub_limit(counts, 1000, CONFIG) == 300  # six times the tenth, whatever the corpus
+    assert hub_limit(counts.tail(19_999), 1000, CONFIG) == 20  # two per cent of the lists
+    assert hub_limit(counts.head(9), 40, CONFIG) == 10  # fewer lists make no hub
 
 
 @given(st.permutations(range(40)))

@@ -1,4 +1,4 @@
-"""The version before is the latest with other rows, however often the same set is built."""
+"""The version before is the latest, and stays the same however often a set is built or gone back to."""
 
 from datetime import UTC, datetime
 
@@ -36,8 +36,10 @@ def home(tmp_path, monkeypatch):
         ("a", A, None),  # built again: still the first
         ("ab", B, "a"),  # built again: compared with what it was compared with
         ("ab", C, "b"),
-        ("aba", A, "b"),  # an old set again, and then once more
-        ("abab", A, "b"),
+        ("ab", A, None),  # gone back to: as it was when it was first published
+        ("aba", A, None),
+        ("abab", B, "a"),
+        ("aba", C, "a"),
     ],
 )
 def test_the_version_before(home, published, staged, expected):
