@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
-from negset.errors import ArtifactError, ValidationFailed
+from negset.errors import ArtifactError, ConfigError, ValidationFailed, listed
 from negset.fingerprint import file_digest, fingerprint, identity
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
@@ -47,6 +47,8 @@ PUBLISH_VERSION: Final = 1
 
 GUIDE: Final = "guide"
 """The teacher that is an encoder."""
+VECTOR_TEACHERS: Final = ("neighbours", "prototype")
+"""Teachers that compare the vectors of the encoder that mines."""
 UNPUBLISHED: Final = "unpublished"
 """Folder of a selection whose candidates are kept for the gates and the page alone."""
 
@@ -63,10 +65,17 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have.
+    Raises ConfigError for an option of the index that its kind does not have, and for a teacher without its vectors.
     """
     check_options(config.mine.dense)
-    return recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    lacking = [
+        teacher for teacher in bound.teachers if teacher in VECTOR_TEACHERS and "dense" not in config.mine.miners
+    ]
+    if lacking:
+        message = f"recipe {bound.name!r} asks {listed(lacking)}, which compare vectors: add 'dense' to mine.miners"
+        raise ConfigError(message)
+    return bound
 
 
 def open_inputs(config: BuildConfig, refs: MiningRefs, store: Store, *, with_vectors: bool = True) -> MiningInputs:
