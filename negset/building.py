@@ -21,7 +21,7 @@ from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, recipe, selection, selection_inputs, teaching
+from negset.mining import budget, ledger, query_choice, recipe, selection, selection_inputs, teaching
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
@@ -66,10 +66,11 @@ def role_texts(snapshot: Snapshot, role: str) -> tuple[list[str], list[str]]:
 def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
-    Raises ConfigError for an option of the index that its kind does not have, and for options of a teacher that the
-    recipe asks for and that cannot work.
+    Raises ConfigError for an option of the index that its kind does not have, for a budget of queries without vectors,
+    and for options of a teacher that the recipe asks for and that cannot work.
     """
     check_options(config.mine.dense)
+    query_choice.check_choice(config)
     bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
     for teacher in bound.teachers:
         find_teacher(teacher).check(config.teach, config.mine)
@@ -156,6 +157,7 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         recipe.recipe_fingerprint(bind(config)),
         config.gates.query_leaks,
         config.publish.keep_candidates,
+        *query_choice.choice_identity(config.recipe),
         *drop_identity(config.gates),
     )
 
@@ -173,6 +175,9 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         drop_leaks=config.gates.query_leaks == "drop",
         unlabelled=config.mine.unlabelled,
         dropped=queries_to_drop(inputs.snapshot, config.gates),
+    )
+    known = query_choice.choose_queries(
+        config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound, progress)
     )
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     digests: dict[str, str] = {}

@@ -112,7 +112,9 @@ def _beside(config: BuildConfig, folder: Path) -> BuildConfig:
         name: _absolute(path, folder)
         for name, path in (("query_vectors", encoder.query_vectors), ("document_vectors", encoder.document_vectors))
     }
-    file = recipe.name.endswith(".toml")
+    places = {"pair_stats": _absolute(recipe.pair_stats, folder)}
+    if recipe.name.endswith(".toml"):
+        places["name"] = _absolute(recipe.name, folder)
     return config.model_copy(
         update={
             "source": source if is_name else source.model_copy(update={"path": _absolute(source.path, folder)}),
@@ -123,7 +125,7 @@ def _beside(config: BuildConfig, folder: Path) -> BuildConfig:
             "gates": config.gates.model_copy(
                 update={"evaluation": tuple(_absolute(path, folder) for path in config.gates.evaluation)}
             ),
-            "recipe": recipe.model_copy(update={"name": _absolute(recipe.name, folder)}) if file else recipe,
+            "recipe": recipe.model_copy(update=places),
         }
     )
 

@@ -218,6 +218,14 @@ class RecipeConfig(Section):
     """Teacher whose scores the rules compare that say `by = "teacher"`; empty for the recipe's own."""
     options: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Rule name to the options that differ from the recipe's."""
+    query_budget: int = Field(0, ge=0)
+    """Queries that get negatives, at the most; 0 for all. They are clustered by their vectors, and a cluster gets the
+    more the worse the recipe's miner ranks its positives (1 - 1 / rank), as do the queries in it."""
+    query_clusters: int = Field(10, ge=1)
+    """Clusters (k-means) among which a budget is shared."""
+    pair_stats: str = ""
+    """Parquet of query_id, positive_id, epoch, loss of a training run: queries all of whose positives had persistently
+    huge losses are dropped, and those with bad pairs weigh less."""
 
 
 class PublishConfig(Section):

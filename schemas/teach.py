@@ -12,6 +12,7 @@ class GuideConfig(Section):
     """An encoder whose cosine judges what the miners proposed, better than the one that mines."""
 
     encoder: EncoderConfig = EncoderConfig(dimensions=512)
+    """The guide, with the options of `[encoder]`."""
     depth: int = Field(0, ge=0)
     """First ranks of each miner that are scored; 0 for all."""
 
@@ -29,6 +30,34 @@ class RelevanceConfig(Section):
     """Candidates drawn for each labelled query that count as irrelevant, unlabelled positives among them."""
     prior: float = Field(0.1, gt=0, lt=1)
     """Share of the candidates that is taken to be relevant; moves all scores, never their order within a fold."""
+
+
+class YesNoConfig(Section):
+    """Two heads, "it matches" and "it does not", fitted on the labels: for each query on those of other queries."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the heads of the others."""
+    others: int = Field(8, ge=0)
+    """Documents labelled for other queries that each labelled query says no to."""
+    candidates: int = Field(16, ge=0)
+    """Candidates drawn for each labelled query that it says no to, unlabelled positives among them."""
+
+
+class SelectionConfig(Section):
+    """A scorer of how likely annotators saw a pair, learned together with relevance (CET)."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the model of the others."""
+    candidates: int = Field(8, ge=1)
+    """Unlabelled candidates drawn for each labelled query; each stands beside each of its positives."""
+    smoothing: float = Field(2.0, gt=0)
+    """Lambda of the coupled losses: the two scores are divided by it before they become weights."""
+    passes: int = Field(5, ge=0)
+    """Turns in which relevance and selection are fitted again under each other's weights."""
 
 
 class CrossEncoderConfig(Section):
@@ -101,6 +130,8 @@ class TeachConfig(Section):
 
     guide: GuideConfig = GuideConfig()
     relevance: RelevanceConfig = RelevanceConfig()
+    yes_no: YesNoConfig = YesNoConfig()
+    selection: SelectionConfig = SelectionConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     judge: JudgeConfig = JudgeConfig()
     votes: VotesConfig = VotesConfig()

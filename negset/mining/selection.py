@@ -23,7 +23,7 @@ from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 _TABLE = "candidates"
 FATE: Final = pl.Enum(["kept", "short", "dropped"])
 SOURCE: Final = pl.Enum(["mined", "random", "judged"])
-INPUT_REASONS: Final = ("no_positive", "query_leak", "near_leak")
+INPUT_REASONS: Final = ("no_positive", "query_leak", "near_leak", "faulty_pair", "budget")
 """Reasons to drop a query before its candidates are looked at."""
 SUPPLY_REASONS: Final = ("no_candidates", "few_candidates")
 """Reasons for a gap that no rule made: nothing was mined, or less than was wanted."""
@@ -132,7 +132,8 @@ def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame)
         group = inputs.near_group[doc]
         known = near_known_positive(inputs, query, group)
         added += [pl.Series("near_group", group, dtype=pl.UInt32), pl.Series("near_positive", known, dtype=pl.Boolean)]
-    return kept.with_columns(*added, **BLANK, hardness=_hardness())
+    attached = kept.with_columns(*added, **BLANK, hardness=_hardness())
+    return attached if inputs.weights is None else attached.with_columns(weight=pl.Series(inputs.weights[query]))
 
 
 def _in_order(block: pl.DataFrame) -> pl.DataFrame:

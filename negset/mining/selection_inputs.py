@@ -37,6 +37,8 @@ class SelectionInputs:
     """Sorted pairs of a query and the near-duplicate group of one of its known positives, packed."""
     unlabelled: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.UInt32))
     """Queries without a labelled positive that were mined all the same: they need one that a rule finds."""
+    weights: NDArray[np.float64] | None = None
+    """What each query's negatives weigh before any rule; 1 for all where it is None."""
 
 
 def needs_near_groups(recipe: BoundRecipe) -> bool:

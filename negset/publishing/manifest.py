@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest, identity, rows_digest
+from negset.mining.query_choice import pair_stats_digest
 from negset.mining.recipe import BoundRecipe, recipe_fingerprint
 from negset.publishing.flat_view import split_slug
 from negset.store import MANIFEST
@@ -127,7 +128,11 @@ def config_identity(config: BuildConfig, teachers: Sequence[str] = ()) -> dict[s
             **_without(identity(config.encoder), _ENCODER_PLACES),
             "model": _name_only(config.encoder.model),
         },
-        "recipe": {**identity(config.recipe), "name": Path(config.recipe.name).stem},
+        "recipe": {
+            **identity(config.recipe),
+            "name": Path(config.recipe.name).stem,
+            "pair_stats": pair_stats_digest(config.recipe),
+        },
         "mine": {**identity(config.mine), "run": _without(identity(config.mine.run), _RUN_PLACES)},
         "teach": {teacher: _placeless(identity(getattr(config.teach, teacher))) for teacher in teachers},
     }

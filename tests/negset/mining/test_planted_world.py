@@ -12,11 +12,11 @@ GUIDE = {"score_guide": "score", "positive_score_guide": "positive_score"}
 
 
 def select(world, name, **config):
-    """Run a recipe over a world whose guide and cross-encoder see what the miner sees."""
+    """Run a recipe over a world whose teachers see what the miner sees."""
     config.setdefault("negatives", 4)
-    miners = ["dense", "guide", "cross_encoder"]
+    miners = ["dense", "guide", "relevance"]
     copies = {column: pl.col(other) for column, other in GUIDE.items()}
-    copies |= {column.replace("guide", "cross_encoder"): pl.col(other) for column, other in GUIDE.items()}
+    copies |= {column.replace("guide", "relevance"): pl.col(other) for column, other in GUIDE.items()}
     bound = bind_recipe(load_recipe(RecipeConfig(name=name, **config)), miners, 13)
     return apply_rules(world.with_columns(**copies), bound)
 

@@ -18,7 +18,7 @@ from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 
 DOCS = 40
 MINERS = ("dense", "bm25", "random")
-TEACHERS = ("guide", "cross_encoder", "selection")
+TEACHERS = ("guide", "relevance", "selection")
 
 
 @pytest.fixture(scope="session")
@@ -219,8 +219,8 @@ def random_blocks(mined_candidates, seed, queries=12):
         score_bm25=chance.integers(0, 20, rows).astype(float).tolist(),
         score_guide=np.round(chance.random(rows), 1).tolist(),
         positive_score_guide=0.7,
-        score_cross_encoder=np.round(chance.random(rows) ** 3, 2).tolist(),
-        positive_score_cross_encoder=0.5,
+        score_relevance=np.round(chance.random(rows) ** 3, 2).tolist(),
+        positive_score_relevance=0.5,
         score_selection=np.round(chance.standard_normal(rows), 1).tolist(),
         is_positive=(chance.random(rows) < 0.2).tolist(),
         is_own_text=(chance.random(rows) < 0.1).tolist(),

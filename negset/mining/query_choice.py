@@ -1,0 +1,159 @@
+"""Which queries are worth a place in the set: without those whose labels look wrong, within a budget.
+
+Both are decided before a candidate is looked at; a query that is left out has its fate and its reason.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from negset.arrays import Floats
+from negset.errors import ConfigError, ContractError, InputError
+from negset.fingerprint import file_digest
+from negset.lots import id_keys
+from negset.mining.loss_history import COLUMNS, weigh_pairs
+from negset.mining.miner import MiningInputs
+from negset.mining.positives import labelled_positives
+from negset.mining.query_budget import spend_budget
+from negset.mining.query_clusters import cluster_rows
+from negset.mining.selection_inputs import SelectionInputs
+from schemas.config import BuildConfig, RecipeConfig
+
+BUDGET: Final = "budget"
+FAULTY_PAIR: Final = "faulty_pair"
+_log = logging.getLogger(__name__)
+
+
+def choice_identity(config: RecipeConfig) -> tuple[object, ...]:
+    """Give what the choice of queries depends on beside candidates and vectors; nothing where nothing is chosen.
+
+    Raises ConfigError where the file of losses cannot be read.
+    """
+    budget = (config.query_budget, config.query_clusters) if config.query_budget else ()
+    return (*budget, pair_stats_digest(config)) if budget or config.pair_stats else ()
+
+
+def check_choice(config: BuildConfig) -> None:
+    """Raise ConfigError for a budget of queries where nothing gives their vectors, and for losses that are lost."""
+    pair_stats_digest(config.recipe)
+    if config.recipe.query_budget and "dense" not in config.mine.miners:
+        message = "recipe.query_budget clusters queries by their vectors: add 'dense' to mine.miners"
+        raise ConfigError(message)
+
+
+def pair_stats_digest(config: RecipeConfig) -> str:
+    """Give the digest of the file of losses, empty where there is none."""
+    if not config.pair_stats:
+        return ""
+    try:
+        return file_digest(Path(config.pair_stats))
+    except OSError as error:
+        message = f"cannot read recipe.pair_stats {config.pair_stats}: {error.strerror}"
+        raise ConfigError(message) from error
+
+
+def choose_queries(
+    config: RecipeConfig,
+    known: SelectionInputs,
+    inputs: MiningInputs,
+    blocks: Callable[[], Iterator[pl.DataFrame]],
+) -> SelectionInputs:
+    """Give `known` without the queries that `config` leaves out, each with its reason, and with weights of queries.
+
+    `blocks` goes through the candidate frames; it is called where a budget asks how well the miner finds positives.
+    """
+    if config.pair_stats:
+        stats = read_pair_stats(Path(config.pair_stats))
+        known = drop_faulty_pairs(known, stats, labelled_positives(inputs.snapshot))
+    if config.query_budget:
+        texts = inputs.snapshot.queries().get_column("text")
+        if inputs.query_vectors is None:
+            message = "a budget of queries was asked for, but the vectors of queries were not given"
+            raise ContractError(message)
+        rows = open_queries(known)
+        vectors_QD = inputs.query_vectors.gather(texts.gather(rows).to_list())
+        need_Q = missed_share(blocks(), known.queries.height)[rows.to_numpy()]
+        known = keep_budget(known, rows, vectors_QD.astype(np.float64), need_Q, config)
+    return known
+
+
+def read_pair_stats(path: Path) -> pl.DataFrame:
+    """Read the losses at `path`: a Parquet of query_id, positive_id, epoch and loss.
+
+    Raises InputError where it cannot be read or lacks a column.
+    """
+    try:
+        frame = pl.DataFrame(pl.from_arrow(pq.read_table(path)))
+    except (OSError, pa.ArrowException) as error:
+        message = f"cannot read recipe.pair_stats {path}: {error}"
+        raise InputError(message) from error
+    lacking = [name for name in COLUMNS if name not in frame.columns]
+    if lacking:
+        message = f"recipe.pair_stats {path} lacks {', '.join(lacking)}; it has {', '.join(frame.columns)}"
+        raise InputError(message)
+    kinds = {"query_id": pl.String, "positive_id": pl.String, "epoch": pl.Int64, "loss": pl.Float64}
+    return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())
+
+
+def drop_faulty_pairs(known: SelectionInputs, pair_stats: pl.DataFrame, labelled: pl.DataFrame) -> SelectionInputs:
+    """Drop queries all of whose positives look faulty by their losses, and weigh those with bad pairs less.
+
+    A query's weight is the mean over its `labelled` positives (query, doc), 1 for one without losses. Raises
+    InputError where no pair of `pair_stats` is labelled: it is of another set.
+    """
+    judged = weigh_pairs(pair_stats)
+    pairs = labelled.select(
+        "query",
+        query_id=known.queries["query_id"].gather(labelled["query"]),
+        positive_id=known.doc_ids.gather(labelled["doc"]),
+    ).join(judged, on=["query_id", "positive_id"], how="left", maintain_order="left")
+    matched = pairs["flag"].count()
+    if not matched:
+        message = f"none of the {judged.height} pairs of recipe.pair_stats is labelled here: is it of this source?"
+        raise InputError(message)
+    counts = dict(pairs["flag"].drop_nulls().value_counts().iter_rows())
+    _log.info("losses of %d pairs: %s; %d others are not labelled", matched, counts, judged.height - matched)
+    by_query = pairs.group_by("query").agg(
+        faulty=(pl.col("flag") == "faulty").fill_null(value=False).all(), weight=pl.col("weight").fill_null(1.0).mean()
+    )
+    queries = known.queries.join(by_query, on="query", how="left", maintain_order="left")
+    reason = pl.coalesce("reason", pl.when(pl.col("faulty").fill_null(value=False)).then(pl.lit(FAULTY_PAIR)))
+    weights_Q = queries.get_column("weight").fill_null(1.0).to_numpy()
+    return replace(known, queries=queries.with_columns(reason=reason).drop("faulty", "weight"), weights=weights_Q)
+
+
+def open_queries(known: SelectionInputs) -> pl.Series:
+    """Give the rows of the queries that ask for negatives and have no reason to be dropped."""
+    return known.queries.filter(pl.col("asked") & pl.col("reason").is_null()).get_column("query")
+
+
+def missed_share(blocks: Iterable[pl.DataFrame], queries: int) -> Floats:
+    """Give for each of `queries` what its positives miss: 1 - 1 / rank of the best one, 1 where none was proposed.
+
+    Ranks are those of the recipe's miner, all proposals counted.
+    """
+    missed_Q = np.ones(queries)
+    for block in blocks:
+        found = block.filter(pl.col("is_positive") & pl.col("rank").is_not_null())
+        best = found.group_by("query").agg(rank=pl.col("rank").min())
+        missed_Q[best["query"].to_numpy()] = 1 - 1 / best["rank"].to_numpy()
+    return missed_Q
+
+
+def keep_budget(
+    known: SelectionInputs, rows: pl.Series, vectors_QD: Floats, need_Q: Floats, config: RecipeConfig
+) -> SelectionInputs:
+    """Drop those of the queries `rows` that the budget does not reach. Vectors and needs are theirs, in their order."""
+    keys_Q = id_keys(known.queries["query_id"].gather(rows))
+    cluster_Q = cluster_rows(vectors_QD, keys_Q, config.query_clusters)
+    kept_Q = spend_budget(config.query_budget, cluster_Q, need_Q, keys_Q).kept_Q
+    left = rows.filter(pl.Series(~kept_Q))
+    reason = pl.when(pl.col("query").is_in(left.implode())).then(pl.lit(BUDGET)).otherwise("reason")
+    return replace(known, queries=known.queries.with_columns(reason=reason))
