@@ -90,6 +90,8 @@ def find_pairs(ours: pl.DataFrame, evaluation: pl.DataFrame, config: Contaminati
     Exact matches come before the same words, these before runs of words and similar shingles; a row of ours is
     there once. Ties go to the first evaluation text.
     """
+    if not evaluation.height:
+        return pl.DataFrame(schema=PAIRS)
     first = pl.concat(_matches(ours.get_column("text"), evaluation.get_column("text"), config))
     first = first.unique("ours", keep="first", maintain_order=True)
     return (

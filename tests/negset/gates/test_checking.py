@@ -155,3 +155,15 @@ def test_drift_is_looked_at_unless_it_is_off_and_an_unreadable_version_warns(mad
     assert "no negative set in" in unread.advice
     off = one.config.model_copy(update={"gates": GatesConfig(drift=DriftConfig(policy="off"))})
     assert against_previous(off, *asked[1:], None) == ()
+
+
+def test_a_set_without_negatives_is_looked_at_without_complaint(made):
+    """What is missing is for the gates on rows to say."""
+    one = made()
+    for table in ("negatives", "candidates"):
+        path = next((one.selected.folder / "data" / table).glob("*.parquet"))
+        pl.read_parquet(path).clear().write_parquet(path)
+    checks = one.checks()
+    assert all(check.passed for check in checks.values())
+    assert checks["negatives_hub"].value == 0
+    assert checks["negatives_shortcut"].value is None
