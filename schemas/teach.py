@@ -165,11 +165,10 @@ class TeachConfig(Section):
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     judge: JudgeConfig = JudgeConfig()
     votes: VotesConfig = VotesConfig()
+    prototype: PrototypeConfig = PrototypeConfig()
+    neighbours: NeighboursConfig = NeighboursConfig()
 
     @property
     def vote_agreement(self) -> VotesConfig:
         """Options of the teacher `vote_agreement`, which reads the same file as `votes`."""
         return self.votes
-
-    prototype: PrototypeConfig = PrototypeConfig()
-    neighbours: NeighboursConfig = NeighboursConfig()
