@@ -277,6 +277,12 @@ def test_a_score_that_is_not_finite_stops_the_build(world, mined_candidates, wro
         select_negatives([mined_candidates([0.5, wrong])], inputs, recipe)
 
 
+def test_a_teachers_score_that_is_not_finite_stops_the_build_too(world, mined_candidates):
+    inputs, recipe = world("naive")
+    with pytest.raises(ContractError, match=r"1 candidates .* not finite: \(q000, d01\)"):
+        select_negatives([mined_candidates([0.5, 0.4], score_relevance=[0.1, float("nan")])], inputs, recipe)
+
+
 def test_blocks_out_of_order_and_lacking_columns(world, mined_candidates):
     inputs, recipe = world("naive")
     blocks = [mined_candidates([0.5], query=1), mined_candidates([0.5], query=0)]
