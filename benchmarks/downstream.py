@@ -9,15 +9,15 @@ of sentence-transformers' `mine_hard_negatives`. Probes (see negset/probing) the
 several seeds. `--in-batch N` also trains the static encoder on some of the sets as `negset train` does, with in-batch
 negatives, N seeds each. English queries alone; of more than 8,000 training and 3,000 test queries, those whose texts
 have the smallest hashes. `--model` is a folder of sentence-transformers; it encodes in bfloat16 and cuts texts at 128
-tokens. Vectors and ledgers stay in `--home` for the next run. `--quick` makes a small collection of its own with
-vectors of its own. The last line is one JSON object.
+tokens. Vectors and ledgers stay in `--home` for the next run, and what `--out` holds already is not measured again.
+`--quick` makes a small collection and vectors of its own. The last line is one JSON object.
 """
 
 import argparse
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -69,48 +69,60 @@ def main() -> None:
     options = parser.parse_args()
     if not options.quick and not (options.data and options.model):
         parser.error("--data and --model, or --quick")
-    found = {}
+    found = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         home = (options.home or Path(folder)).absolute()
         os.environ["NEGSET_HOME"] = str(home)
         with prefect_session():
             for name in ["generated"] if options.quick else options.collections.split(","):
-                found[name] = measure_collection(name, options, home)
-                if options.out:
-                    options.out.write_text(json.dumps(found, indent=1))
+                for result in measure_collection(name, options, home, found.get(name, {})):
+                    found[name] = result
+                    if options.out:
+                        options.out.write_text(json.dumps(found, indent=1))
     print(json.dumps({"seeds": options.seeds, "collections": found}))
 
 
-def measure_collection(name: str, options: argparse.Namespace, home: Path) -> dict[str, object]:
-    """Mine, select, tune and measure one collection."""
+def measure_collection(
+    name: str, options: argparse.Namespace, home: Path, known: dict[str, object]
+) -> Iterator[dict[str, object]]:
+    """Mine, select, tune and measure one collection; give what is `known` of it after each step."""
     place = home / "collections" / name
     config = _config(name, place, options)
     sample_collection(options.data / name, place, name) if not options.quick else write_generated(place)
-    tuned, tuning, _ = tune_config(config, (), "adapter", 0)
-    print(f"{name}: tuned to {tuned.name} of {len(tuning.rows)}, {tuning.trainings} trainings", flush=True)
+    result = dict(known)
+    tuned = _tuned_before(config, result)
+    if tuned is None:
+        tuned, tuning, _ = tune_config(config, (), "adapter", 0)
+        result["tuned"] = {"recipe": tuned.name, **tuning.numbers()}
+        print(f"{name}: tuned to {tuned.name} of {len(tuning.rows)}, {tuning.trainings} trainings", flush=True)
+        yield result
     store = Place().open_store()
     snapshot = open_snapshot(store, configured_snapshot(config, store))
     collection = open_collection(snapshot)
     sets = [*recipe_sets(config, tuned, collection), *peer_sets(config, snapshot, collection)]
     folds, held_out = plan_folds(collection, "test", options.seeds, SEED)
-    result: dict[str, object] = {
-        "documents": len(collection.doc_ids),
-        "trained": len(folds[0].trained),
-        "held_out": len(folds[0].held_out),
-        "tuned": {"recipe": tuned.name, **tuning.numbers()},
-    }
+    result["documents"], result["trained"] = len(collection.doc_ids), len(folds[0].trained)
     encoder = encoder_of(config, configured_snapshot(config, store), store)
-    for kind in options.kinds.split(","):
+    for kind in (one for one in options.kinds.split(",") if one not in result):
         probe = open_probe(kind, snapshot, collection, encoder, store)
         seeds = range(SEED, SEED + options.seeds)
         measured = probe_sets(probe, collection, sets, folds, seeds, partial(print, kind, flush=True))
         report = report_sets(measured, sets, kind, held_out, SEED)
         result[kind] = {**report.numbers(), "tuned_against_peer": against_peer(measured)}
         print(table(name, kind, result[kind]), flush=True)
-    if options.in_batch:
+        yield result
+    if options.in_batch and "in_batch" not in result:
         result["in_batch"] = train_in_batch(config, snapshot, sets, result, options.in_batch, home / "runs" / name)
         print(json.dumps({name: result["in_batch"]}), flush=True)
-    return result
+        yield result
+
+
+def _tuned_before(config: BuildConfig, result: Mapping[str, object]) -> Candidate | None:
+    """Give the recipe that an earlier run tuned to."""
+    tuned = result.get("tuned")
+    if not isinstance(tuned, dict):
+        return None
+    return next(one for one in list_candidates(config).tried if one.name == tuned["recipe"])
 
 
 def _config(name: str, place: Path, options: argparse.Namespace) -> BuildConfig:

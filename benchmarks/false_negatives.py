@@ -43,6 +43,8 @@ MODES: Final[Mapping[str, Mapping[str, object]]] = {
     "relative margin .05, skip 10": {"relative_margin": 0.05, "range_min": 10},
 }
 """Modes of mine_hard_negatives, by what they change."""
+CONTENT_GATES: Final = ("hubs", "shortcut", "poison", "drift")
+"""Gates that look at what a recipe chooses: here each set is measured, whatever they say."""
 PAIR: Final = ["query_id", "doc_id"]
 
 
@@ -170,7 +172,7 @@ def built_negatives(name: str, world: World, recipe: str, options: argparse.Name
             },
             "mine": {"miners": ["dense", "bm25", "random"]},
             "recipe": {"name": recipe, "negatives": options.negatives},
-            "gates": {"min_full_share": 0.0},
+            "gates": {"min_full_share": 0.0, **{name: {"policy": "off"} for name in CONTENT_GATES}},
         }
     )
     return read_set(Path(build(config).path)).table("negatives").select(PAIR)

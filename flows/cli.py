@@ -18,7 +18,7 @@ _COMMANDS = {
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
-    "rules": "list the rules that a recipe can use, or the recipes that are shipped",
+    "rules": "list the rules and teachers that a recipe can use, or the recipes that are shipped",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
-    made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule or recipe in full")
+    made["rules"].add_argument("--teachers", action="store_true", help="list only the teachers, that rules may ask")
+    made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule, teacher or recipe in full")
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
@@ -101,6 +102,7 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--votes", action="append", default=[], metavar="CSV", help="read votes; repeatable")
     _add_reports(parser)
     _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +113,7 @@ def _add_calibrate(parser: argparse.ArgumentParser) -> None:
     _add_hiding(parser)
     _add_reports(parser)
     _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_hiding(parser: argparse.ArgumentParser) -> None:

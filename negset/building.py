@@ -14,8 +14,8 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
-from negset.gates.contamination import drops, leaking_queries
-from negset.gates.evaluation import all_evaluation, evaluation_content
+from negset.gates.dropping import drop_identity, queries_to_drop
+from negset.gates.evaluation import evaluation_content
 from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
@@ -158,14 +158,8 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
         config.gates.query_leaks,
         config.publish.keep_candidates,
         *query_choice.choice_identity(config.recipe),
-        *_contamination_identity(config),
+        *drop_identity(config.gates),
     )
-
-
-def _contamination_identity(config: BuildConfig) -> tuple[object, ...]:
-    """Give what decides which contaminated queries a selection drops, besides what stands in two splits."""
-    gates = config.gates
-    return (gates.contamination, evaluation_content(gates.evaluation)) if drops(gates) else ()
 
 
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
@@ -180,7 +174,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         splits=config.mine.splits,
         drop_leaks=config.gates.query_leaks == "drop",
         unlabelled=config.mine.unlabelled,
-        dropped=_contaminated(config, inputs.snapshot),
+        dropped=queries_to_drop(inputs.snapshot, config.gates),
     )
     known = query_choice.choose_queries(
         config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound, progress)
@@ -243,14 +237,6 @@ def teach(
 
 def _guide_content(refs: LedgerRefs, teacher: str) -> str:
     return refs.guide.encoder.content if teacher == GUIDE and refs.guide else ""
-
-
-def _contaminated(config: BuildConfig, snapshot: Snapshot) -> pl.DataFrame | None:
-    """Give query_id and reason of the queries that repeat an evaluation text and are to be dropped for it."""
-    if not drops(config.gates):
-        return None
-    queries = snapshot.queries()
-    return leaking_queries(queries, all_evaluation(queries, config.gates.evaluation), config.gates)
 
 
 def selection_folder(folder: Path) -> Path:
@@ -334,6 +320,12 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
     )
 
 
+def source_counts(snapshot: Snapshot) -> dict[str, int]:
+    """Give what was counted when the source of `snapshot` was read."""
+    named = {"splits", "notes", "missing_documents", "missing_queries"}
+    return {name: int(count) for name, count in snapshot.facts.model_dump(exclude=named).items()}
+
+
 def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str, str | int | float | bool | None]:
     scores, encoder = refs.scores[teacher], _guide_content(refs, teacher)
     given: dict[str, str | int | float | bool | None] = {
@@ -347,7 +339,7 @@ def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str,
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = opened.facts.model_dump(exclude={"splits", "notes", "missing_documents", "missing_queries"})
+    facts = source_counts(opened)
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())

@@ -19,7 +19,7 @@ class HubsConfig(Section):
     max_share: float = Field(0.02, gt=0, le=1)
     """Share of the lists that a document may stand in whatever the others do."""
     max_lift: float = Field(6.0, ge=1)
-    """How many times as many lists as the tenth largest hub, or one in a thousand documents, a document may be in."""
+    """Times as many lists as the tenth largest hub that a document may be in; on 15 clean collections at most 4.7."""
 
 
 class ContaminationConfig(Section):

@@ -12,6 +12,7 @@ class GuideConfig(Section):
     """An encoder whose cosine judges what the miners proposed, better than the one that mines."""
 
     encoder: EncoderConfig = EncoderConfig(dimensions=512)
+    """The guide, with the options of `[encoder]`."""
     depth: int = Field(0, ge=0)
     """First ranks of each miner that are scored; 0 for all."""
 
@@ -29,6 +30,34 @@ class RelevanceConfig(Section):
     """Candidates drawn for each labelled query that count as irrelevant, unlabelled positives among them."""
     prior: float = Field(0.1, gt=0, lt=1)
     """Share of the candidates that is taken to be relevant; moves all scores, never their order within a fold."""
+
+
+class YesNoConfig(Section):
+    """Two heads, "it matches" and "it does not", fitted on the labels: for each query on those of other queries."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the heads of the others."""
+    others: int = Field(8, ge=0)
+    """Documents labelled for other queries that each labelled query says no to."""
+    candidates: int = Field(16, ge=0)
+    """Candidates drawn for each labelled query that it says no to, unlabelled positives among them."""
+
+
+class SelectionConfig(Section):
+    """A scorer of how likely annotators saw a pair, learned together with relevance (CET)."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the model of the others."""
+    candidates: int = Field(8, ge=1)
+    """Unlabelled candidates drawn for each labelled query; each stands beside each of its positives."""
+    smoothing: float = Field(2.0, gt=0)
+    """Lambda of the coupled losses: the two scores are divided by it before they become weights."""
+    passes: int = Field(5, ge=0)
+    """Turns in which relevance and selection are fitted again under each other's weights."""
 
 
 class CrossEncoderConfig(Section):
@@ -96,14 +125,48 @@ class VotesConfig(Section):
     """Votes that a pair needs before people can be said to agree on it (`vote_agreement`)."""
 
 
+class PrototypeConfig(Section):
+    """Clusters of the documents' vectors: what shares the cluster of a positive may say the same."""
+
+    clusters: int = Field(0, ge=0)
+    """How many; 0 for a tenth of the documents, at most 4,096."""
+    query: Literal["positives", "own", "translated"] = "positives"
+    """Whose clusters count: those of the query's positives; the one nearest to the query too; or the one whose
+    queries are nearest to it, by the clusters of their positives (for encoders that keep queries and documents apart).
+    """
+    sample: int = Field(65_536, ge=1)
+    """Documents that the clusters are fitted on, drawn by lot; all documents are put into them."""
+    attempts: int = Field(5, ge=1)
+    """Fits, of which the best stays."""
+    rounds: int = Field(20, ge=1)
+    """Rounds of one fit, at the most."""
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
+class NeighboursConfig(Section):
+    """Labelled neighbours of a document: which share of them are positives of the query."""
+
+    k: int = Field(20, ge=1)
+    """Neighbours asked, the document itself never among them."""
+    temperature: float = Field(0.1, gt=0, allow_inf_nan=False)
+    """A neighbour counts exp(cosine / temperature)."""
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
     guide: GuideConfig = GuideConfig()
     relevance: RelevanceConfig = RelevanceConfig()
+    yes_no: YesNoConfig = YesNoConfig()
+    selection: SelectionConfig = SelectionConfig()
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     judge: JudgeConfig = JudgeConfig()
     votes: VotesConfig = VotesConfig()
+    prototype: PrototypeConfig = PrototypeConfig()
+    neighbours: NeighboursConfig = NeighboursConfig()
 
     @property
     def vote_agreement(self) -> VotesConfig:

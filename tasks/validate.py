@@ -4,7 +4,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-from negset.building import expectations, selection_counts, selection_folder
+from negset.building import expectations, selection_counts, selection_folder, source_counts
 from negset.errors import ValidationFailed
 from negset.gates.checking import against_previous, content_checks
 from negset.snapshot import open_snapshot
@@ -56,7 +56,7 @@ def _check(
             staged,
             config.mine.splits,
             content=content_checks(config, folder, candidates, opened),
-            drift=against_previous(config, folder, counts, opened.facts.documents, home, previous),
+            drift=against_previous(config, folder, counts, source_counts(opened), home, previous),
         )
     except ValidationFailed as error:
         kept = Place().failures_folder() / f"{config.name}-{selected.fingerprint[:12]}"

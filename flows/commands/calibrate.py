@@ -8,7 +8,7 @@ from rich.markup import escape
 from flows.commands.audit import make_console, print_table, write_out
 from flows.session import prefect_session
 from negset.audit import opening, page
-from negset.audit.calibration import Calibration, Target, calibrate
+from negset.audit.calibration import Calibration, CalibrationOptions, calibrate
 from negset.audit.evidence import sample_queries
 from negset.building import bind
 from negset.configuration import load_build_config
@@ -24,6 +24,9 @@ def run(options: argparse.Namespace) -> int:
     if own in UNSCORED_MINERS:
         message = f"mine.miners is {', '.join(config.mine.miners)}: a threshold needs a miner that gives scores"
         raise ConfigError(message)
+    wanted = CalibrationOptions(
+        hide=options.hide, seed=options.seed, target_rate=options.target_rate, target_lost=options.target_lost
+    )
     with prefect_session():
         # Prefect is imported while its server starts.
         from flows.audit import gather
@@ -41,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
                 load_recipe(config.recipe),
                 config.mine.miners,
                 config.seed,
-                options.hide,
-                Target(rate=options.target_rate, lost=options.target_lost),
+                wanted,
                 config.name,
                 progress,
             )

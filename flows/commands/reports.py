@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from negset.errors import listed
 from negset.publishing.manifest import read_manifest
 from negset.store import read_json
 
@@ -19,8 +20,9 @@ class HeldOut(BaseModel):
 
 def describe_set(version: Path) -> str:
     """Say in a few lines where the `version` and its page lie and what became of the queries."""
-    counts = read_manifest(version).counts
-    queries = counts.queries
+    manifest = read_manifest(version)
+    counts, queries = manifest.counts, manifest.counts.queries
+    warned = [check.name for check in manifest.validation.checks if not check.passed]
     dropped = "".join(f"\n            {count:,} {reason}" for reason, count in queries.dropped.items())
     return (
         f"set         {version}\n"
@@ -28,6 +30,7 @@ def describe_set(version: Path) -> str:
         f"queries     {queries.total:,}: {queries.kept:,} kept, {queries.short:,} short, "
         f"{sum(queries.dropped.values()):,} dropped{':' if dropped else ''}{dropped}\n"
         f"negatives   {counts.candidates.chosen:,} of {counts.candidates.mined:,} candidates"
+        f"{f'{chr(10)}warnings    {listed(warned)}' if warned else ''}"
     )
 
 

@@ -1,22 +1,24 @@
-"""`negset rules [NAME] [--recipes]`: what a recipe can be made of."""
+"""`negset rules [NAME] [--recipes] [--teachers]`: what a recipe can be made of."""
 
 import argparse
 from collections.abc import Sequence
 
 from negset.errors import UnknownRuleError
-from negset.mining.recipe import Recipe, RuleCard, list_rules, load_recipe, shipped_recipes
+from negset.mining.recipe import Recipe, RuleCard, list_rules, list_teachers, load_recipe, shipped_recipes
 from schemas.config import RecipeConfig
 
 
 def run(options: argparse.Namespace) -> int:
-    """List rules or recipes in a line each, or show what `options.name` names in full: a rule, a recipe or both."""
-    cards, recipes = list_rules(), [load_recipe(RecipeConfig(name=name)) for name in shipped_recipes()]
+    """List rules and teachers or recipes in a line each, or show all that `options.name` names in full."""
+    taught = list_teachers()
+    cards, recipes = [*list_rules(), *taught], [load_recipe(RecipeConfig(name=name)) for name in shipped_recipes()]
     if options.name:
         print(_found(options.name, cards, recipes))
     elif options.recipes:
         wide = max(len(recipe.name) for recipe in recipes)
         print("\n".join(f"{recipe.name:<{wide}} {recipe.description}" for recipe in recipes))
     else:
+        cards = taught if options.teachers else cards
         wide = max(len(card.name) for card in cards)
         print("\n".join(f"{card.kind:<8} {card.name:<{wide}} {card.summary}" for card in cards))
     return 0
@@ -31,7 +33,9 @@ def _found(name: str, cards: Sequence[RuleCard], recipes: Sequence[Recipe]) -> s
 
 
 def _rule_lines(card: RuleCard) -> str:
-    lines = (f"  {option.name} = {option.default!r:<10} {option.description}" for option in card.options)
+    lines = [f"  {option.name} = {option.default!r:<10} {option.description}" for option in card.options]
+    if card.kind == "teacher":
+        lines.append(f"  as options of [{'teach.votes' if card.name == 'vote_agreement' else f'teach.{card.name}'}]")
     return "\n".join([f"{card.name} ({card.kind}): {card.summary}", *lines])
 
 

@@ -57,10 +57,11 @@ def _show_gates(published: PublishedSet, console: Console) -> None:
     """Print what the gates measured or found; those that only count rows are told as a number."""
     report = GateReport.model_validate_json((published.folder / VALIDATION / REPORT).read_bytes())
     said = [check for check in report.everything if check.scope or not check.passed]
-    table = Table("", "gate", "looked at", "advice", title="gates", title_justify="left")
+    table = Table("", "gate", "looked at", "found", "advice", title="gates", title_justify="left")
     for check in said:
         mark = "ok" if check.passed else "warns"
-        table.add_row(mark, check.name, escape(about_check(check)), escape(check.advice))
+        found = f"{check.unexpected:,}" if check.unexpected else ""
+        table.add_row(mark, check.name, escape(about_check(check)), found, escape(check.advice))
     console.print(table)
     console.print(f"and {len(report.everything) - len(said)} checks of rows passed", highlight=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from negset.arrays import Floats
-from negset.audit.estimates import Estimate, Record, RowsLeft, estimate_recipe, positive_facts
+from negset.audit.estimates import Estimate, RowsLeft, estimate_recipe, positive_facts
 from negset.audit.evidence import Evidence
 from negset.audit.hiding import HidingPlan, participation, plan_hiding
 from negset.audit.outcomes import audit_recipes, proposers
@@ -17,6 +17,7 @@ from negset.mining.recipe import BoundRecipe, Recipe, RuleUse, bind_recipe
 from negset.mining.rules import find_rule, survives
 from negset.mining.selection import BLANK
 from negset.progress import Progress, no_progress
+from schemas.manifest import Record
 
 OPTIONS: Final[dict[str, str]] = {
     "percent_of_positive": "share",
@@ -32,12 +33,17 @@ NONE: Final = "none"
 BINS: Final = 40
 
 
-class Target(Record):
-    """What a setting must satisfy to be recommended."""
+class CalibrationOptions(Record):
+    """How thresholds are tried, and what one must satisfy to be recommended.
 
-    rate: float = 0.05
-    """The upper end of the return rate's interval, at most."""
-    lost: float = 0.1
+    `hide` is the share of a query's positives that are unknown at a time, in an order drawn by `seed`.
+    """
+
+    hide: float = 0.2
+    seed: int = 13
+    target_rate: float = 0.05
+    """The upper end of the interval of the expected return rate, at most."""
+    target_lost: float = 0.1
     """Share of the queries that do not get all negatives wanted, at most."""
 
 
@@ -90,7 +96,7 @@ class Calibration(Record):
 
     dataset: str
     wanted: int
-    target: Target
+    options: CalibrationOptions
     queries: int
     queries_taking_part: int
     positives: int
@@ -113,29 +119,29 @@ def calibrate(
     recipe: Recipe,
     miners: Sequence[str],
     seed: int,
-    hide: float,
-    target: Target,
+    options: CalibrationOptions,
     dataset: str,
     progress: Progress = no_progress,
 ) -> Calibration:
     """Try every threshold in `recipe`, whose own thresholds are taken out, by the scores of each of `evidences`.
 
-    Each is the evidence of one miner, the first that of the recipe. Raises ConfigError for a target that no share
-    can meet or miss.
+    Each is the evidence of one miner, the first that of the recipe; `seed` is that of the recipe's own draws. Raises
+    ConfigError for a target that no share can meet or miss.
     """
-    if not 0 < target.rate <= 1 or not 0 <= target.lost <= 1:
-        message = f"target rate {target.rate} must be above 0 and at most 1, target loss {target.lost} between 0 and 1"
+    rate, lost = options.target_rate, options.target_lost
+    if not 0 < rate <= 1 or not 0 <= lost <= 1:
+        message = f"target rate {rate} must be above 0 and at most 1, target loss {lost} between 0 and 1"
         raise ConfigError(message)
-    plan = plan_hiding(evidences[0], hide, seed)
-    found = tuple(_calibrate_miner(evidence, recipe, miners, seed, plan, target, progress) for evidence in evidences)
+    plan = plan_hiding(evidences[0], options.hide, options.seed)
+    found = tuple(_calibrate_miner(evidence, recipe, miners, seed, plan, options, progress) for evidence in evidences)
     return Calibration(
         dataset=dataset,
         wanted=with_threshold(recipe, NONE, None, evidences[0].by, miners, seed).wanted,
-        target=target,
+        options=options,
         **participation(plan),
         miners=found,
-        warnings=tuple(_warnings(found, target)),
-        recommendation=recommend(found[0], target),
+        warnings=tuple(_warnings(found, options)),
+        recommendation=recommend(found[0], options),
     )
 
 
@@ -145,7 +151,7 @@ def _calibrate_miner(
     miners: Sequence[str],
     seed: int,
     plan: HidingPlan,
-    target: Target,
+    options: CalibrationOptions,
     progress: Progress,
 ) -> MinerCalibration:
     frames = gather_frames(evidence)
@@ -156,7 +162,7 @@ def _calibrate_miner(
     settings = []
     for (rule, value), outcome in zip(tried, outcomes, strict=True):
         audit = estimate_recipe(outcome, evidence, facts, unlabelled=1.0)
-        rate = audit.returns.rate if audit.returns else None
+        rate = audit.returns.expected if audit.returns else None
         settings.append(
             Setting(
                 rule=rule,
@@ -167,7 +173,7 @@ def _calibrate_miner(
                 hidden=audit.returns.hidden if audit.returns else 0,
                 rows=audit.rows,
                 score_gap=audit.hardness.score_gap,
-                meets=rate is not None and rate.high <= target.rate and audit.rows.lost <= target.lost,
+                meets=rate is not None and rate.high <= options.target_rate and audit.rows.lost <= options.target_lost,
             )
         )
     scores = frames.candidates["score"].to_numpy()
@@ -256,8 +262,8 @@ def _distribution(candidate: Floats, positive: Floats) -> Distribution:
     return Distribution(edges=tuple(edges.tolist()), candidates=counts[0], positives=counts[1])
 
 
-def recommend(found: MinerCalibration, target: Target) -> Recommendation:
-    """Take the mildest setting that meets `target`: the one that keeps the largest share of the candidates.
+def recommend(found: MinerCalibration, options: CalibrationOptions) -> Recommendation:
+    """Take the mildest setting that meets the target of `options`: the one that keeps most of the candidates.
 
     Of equals the one with the lower upper end of the rate, then by name and value. Where none meets it, the one
     with the lowest upper end among those that lose few enough rows, else the one that loses fewest.
@@ -274,7 +280,7 @@ def recommend(found: MinerCalibration, target: Target) -> Recommendation:
         )
         nearest = min(found.settings, key=lambda one: (one.rows.lost, -one.kept, *_order(one)))
         return Recommendation(found=False, miner=found.miner, setting=nearest, reason=reason)
-    few = [setting for setting in able if setting.rows.lost <= target.lost]
+    few = [setting for setting in able if setting.rows.lost <= options.target_lost]
     best = min(few or able, key=_order if few else lambda one: (one.rows.lost, *_order(one)))
     reason = (
         "no setting meets the target; this has the lowest upper end among those that lose few enough rows"
@@ -289,14 +295,14 @@ def _order(setting: Setting) -> tuple[float, str, float]:
     return high, setting.rule, setting.value or 0.0
 
 
-def _warnings(found: Sequence[MinerCalibration], target: Target) -> Iterator[str]:
+def _warnings(found: Sequence[MinerCalibration], options: CalibrationOptions) -> Iterator[str]:
     """Name the usual settings that would lose too many rows here."""
     for miner in found:
         for setting in miner.settings:
             # The absolute ones are for cosines; other scores have other units.
             relative = setting.rule == "percent_of_positive" or miner.miner == "dense"
             usual = USUAL.get(setting.rule) if relative else None
-            if usual is not None and setting.value == usual and setting.rows.lost > target.lost:
+            if usual is not None and setting.value == usual and setting.rows.lost > options.target_lost:
                 yield (
                     f"the usual {setting.rule} {usual:g} on scores of {miner.miner} leaves {setting.rows.lost:.1%} of "
                     f"the queries with fewer negatives than wanted ({setting.kept:.1%} of the candidates pass)"

@@ -6,23 +6,17 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
 from negset.audit.evidence import Evidence
 from negset.audit.hiding import ONCE, TWICE, HidingPlan
 from negset.audit.intervals import ClusteredShare, Interval, clustered_share, share_interval
 from negset.audit.outcomes import UNLISTED, Outcome
+from schemas.manifest import Record
 
 UNSCORED: Final = "random"
 """Miner whose ranks are no ranks of relevance."""
 _POSITIVES: Final = ((2, "2"), (5, "3 to 5"), (10, "6 to 10"), (math.inf, "11 and more"))
 _WORDS: Final = ((3, "1 to 3"), (7, "4 to 7"), (15, "8 to 15"), (math.inf, "16 and more"))
-
-
-class Record(BaseModel):
-    """A frozen record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Estimate(Record):

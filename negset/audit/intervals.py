@@ -11,6 +11,10 @@ from negset.arrays import Floats
 
 CONFIDENCE: Final = 0.95
 _TAIL: Final = (1 - CONFIDENCE) / 2
+FEW: Final = 10
+"""Clusters with a hit below which their likeness cannot be seen in the data."""
+LIKENESS: Final = 0.1
+"""Intraclass correlation that is assumed then."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ def clustered_share(hits_C: Floats, trials_C: Floats, raw: float | None = None) 
 
     Hits may be corrected ones, fractional or negative: then `raw` is the share before the correction. Where the
     share is near 0 the variance says little, and half of `raw` is taken for it. No cluster makes one trial worth
-    more than one: clusters that happen to look alike are no evidence. Raises ValueError without a trial.
+    more than one: clusters that happen to look alike are no evidence. Where fewer than FEW clusters have a hit, trials
+    of a cluster are taken to correlate by LIKENESS at least. Raises ValueError without a trial.
     """
     trials = float(trials_C.sum())
     if not trials:
@@ -51,7 +56,10 @@ def clustered_share(hits_C: Floats, trials_C: Floats, raw: float | None = None) 
     variance = float((rest_C**2).sum()) * count / max(count - 1, 1) / trials**2
     typical = max(share, (ratio if raw is None else raw) / 2)
     spread = typical * (1 - typical)
-    effective = min(trials, spread / variance) if variance > 0 and spread > 0 else trials
+    size = float((trials_C**2).sum()) / trials
+    few = int((hits_C > 0).sum()) < FEW
+    most = trials / (1 + LIKENESS * max(size - 1, 0.0)) if few else trials
+    effective = min(most, spread / variance) if variance > 0 and spread > 0 else most
     return ClusteredShare(share, trials, effective, count)
 
 

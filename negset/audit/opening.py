@@ -63,9 +63,12 @@ def bind_all(configs: Sequence[BuildConfig]) -> list[BoundRecipe]:
 
 
 def teacher_notes(refs: LedgerRefs) -> list[str]:
-    """Name the teachers that may have learned from labels which the audit hides."""
+    """Name the teachers that may have learned from labels which the audit hides.
+
+    These are all that do not score pair by pair, but the guide, an encoder that reads no labels.
+    """
     return [
         f"the teacher {teacher} may have learned from labels that are hidden here: its rates may be too low"
         for teacher in refs.scores
-        if not find_teacher(teacher).PER_PAIR
+        if teacher != building.GUIDE and not find_teacher(teacher).PER_PAIR
     ]

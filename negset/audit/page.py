@@ -32,8 +32,8 @@ AUDIT_HEAD = (
     "return rate",
     "95 % interval",
     "returned",
-    "false negatives",
-    "95 % interval",
+    "hidden among negatives",
+    "false negatives, assumed",
     "score gap",
     "raw rank",
     "rows full",
@@ -50,7 +50,8 @@ def audit_row(one: RecipeAudit) -> list[str]:
         one.recipe,
         *_both(rate),
         counted,
-        *_both(one.false_share),
+        _joint(one.hidden_among_negatives),
+        _joint(one.false_share),
         "" if gap is None else f"{gap:.4f}",
         "" if rank is None else f"{rank:.1f}",
         f"{1 - one.rows.lost:.1%}",
@@ -64,13 +65,14 @@ def audit_summary(report: AuditReport) -> list[str]:
     rounds = "each once" if not options.repeats else f"{options.repeats} parts"
     lines = [
         f"{report.queries_taking_part:,} of {report.queries:,} queries (equal texts count once) take part: they have "
-        f"two known positives or more. Of their positives {report.positives_hidden:,} of {report.positives:,} were hidden, at most "
-        f"{options.hide:.0%} of a query's at a time ({rounds}, seed {options.seed}).",
+        f"two known positives or more. Of the positives {report.positives_hidden:,} of {report.positives:,} were "
+        f"hidden, at most {options.hide:.0%} of a query's at a time or one ({rounds}, seed {options.seed}).",
         "Return rate: the share of positives that nobody knows of which become negatives, corrected for what hiding "
         "itself changes.",
-        f"False negatives: the share of the negatives that are false if there are {options.unlabelled:g} unlabelled "
-        "positives for each known one. That number is an assumption (--unlabelled), not a measurement: judge a "
-        "sample to measure it (negset audit SET --sample).",
+        "Hidden among negatives: of the negatives chosen while a part was hidden, the share that were hidden ones.",
+        "False negatives: the share of the negatives that are false if for each known positive there is "
+        f"{options.unlabelled:g} that nobody labelled. That number is an assumption (--unlabelled), not a measurement: "
+        "judge a sample to measure it (negset audit SET --sample).",
     ]
     return [*lines, *report.notes]
 
@@ -112,7 +114,7 @@ def render_calibration(found: Calibration) -> str:
 def calibration_summary(found: Calibration) -> list[str]:
     """Say in sentences what is recommended, by which rule, and what the usual settings would lose."""
     best = found.recommendation
-    target = found.target
+    options = found.options
     chosen = describe_setting(best.setting)
     verdict = f"Recommended on scores of {best.miner}: {chosen}" if best.found else f"Nothing fits; nearest: {chosen}"
     rate = best.setting.rate
@@ -122,8 +124,9 @@ def calibration_summary(found: Calibration) -> list[str]:
         f"{found.wanted} negatives."
         if best.found
         else f"{verdict}: {best.reason}. {expected}{best.setting.rows.lost:.1%} of rows lost.",
-        f"The rule: the mildest setting whose return rate is at most {target.rate:.1%} at the upper end of its 95 % "
-        f"interval and that leaves at most {target.lost:.1%} of the queries short (--target-rate, --target-lost).",
+        f"The rule: the mildest setting whose return rate is at most {options.target_rate:.1%} at the upper end of its "
+        f"95 % interval and that leaves at most {options.target_lost:.1%} of the queries short (--target-rate, "
+        "--target-lost).",
         f"{found.queries_taking_part:,} of {found.queries:,} queries have positives to hide; "
         f"{found.positives_hidden:,} were hidden.",
         *found.warnings,
@@ -189,6 +192,11 @@ def _curves(miner: MinerCalibration, rule: str) -> Html:
     ]
     shown = curves if any(one.rate for one in settings) else curves[:2]
     return curve_chart(f"{rule}, over {OPTIONS[rule]}", [one.value or 0.0 for one in settings], shown)
+
+
+def _joint(estimate: Estimate | None) -> str:
+    share, interval = _both(estimate)
+    return f"{share} ({interval})" if interval else share
 
 
 def _both(estimate: Estimate | None) -> tuple[str, str]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from negset.audit.estimates import RecipeAudit, Record, estimate_recipe, positive_facts
+from negset.audit.estimates import RecipeAudit, estimate_recipe, positive_facts
 from negset.audit.evidence import Evidence
 from negset.audit.hiding import participation, plan_hiding
 from negset.audit.outcomes import audit_recipes, proposers
 from negset.errors import ConfigError
 from negset.mining.recipe import BoundRecipe
 from negset.progress import Progress, no_progress
+from schemas.manifest import Record
 
 
 class AuditOptions(Record):

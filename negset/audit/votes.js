@@ -37,7 +37,7 @@ document.getElementById("save").addEventListener("click", () => {
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   link.download = "votes-" + rater.replace(/[^\w-]+/g, "_") + ".csv";
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });
 
 tell();

@@ -106,6 +106,6 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 raise InputError(message)
             found.append((reader.line_num, {name: row[name] for name in KEYS}))
     except csv.Error as error:
-        message = f"{path}, line {reader.line_num}: {error}"
+        message = f"{path}, line {reader.line_num + 1}: {error}"
         raise InputError(message) from error
     return found

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from negset.audit.estimates import Estimate, Record
+from negset.audit.estimates import Estimate
 from negset.audit.intervals import ClusteredShare, share_interval
 from negset.audit.sampling import strata_of
 from negset.audit.votes import WORDS
+from schemas.manifest import Record
 
 UNSURE: Final = 0.5
 """What an unsure vote counts (DICES)."""

@@ -15,7 +15,7 @@ from negset.mining.recipe import BoundRecipe
 from negset.mining.selection import select_blocks
 from negset.mining.selection_inputs import SelectionInputs, draws_lots, needs_near_groups
 
-ROWS: Final = 1_000_000
+ROWS: Final = 500_000
 """Candidates of copies that are selected from at once, about: some hundred megabytes."""
 
 

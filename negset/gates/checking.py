@@ -45,9 +45,9 @@ def content_checks(config: BuildConfig, staged: Path, selection: Path, snapshot:
 
 
 def against_previous(
-    config: BuildConfig, staged: Path, counts: SetCounts, documents: int, home: Path, previous: str | None
+    config: BuildConfig, staged: Path, counts: SetCounts, source: Mapping[str, int], home: Path, previous: str | None
 ) -> tuple[CheckResult, ...]:
-    """Compare the set `staged`, of a corpus of `documents` documents, with the version `previous` in `home`."""
+    """Compare the set `staged`, of a `source` of so many rows by table, with the version `previous` in `home`."""
     if config.gates.drift.policy == "off":
         return ()
     if previous is None:
@@ -57,8 +57,8 @@ def against_previous(
         manifest = read_manifest(folder)
     except ArtifactError as error:
         return unreadable(previous, str(error))
-    before = Version(folder, manifest.counts, manifest.source.counts["documents"], manifest.config)
-    now = Version(staged, counts, documents, config_identity(config))
+    before = Version(folder, manifest.counts, manifest.source.counts, manifest.config)
+    now = Version(staged, counts, source, config_identity(config))
     return drift_checks(now, before, previous, config.gates.drift)
 
 

@@ -6,6 +6,8 @@ Jaccard similarity of their three-word shingles is at least 0.8. Documents of a 
 documents, but no training row may be an evaluation query.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,14 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from negset.gates.verdict import verdict
-from negset.mining.duplicates import WORDS, Shingles, similar_pairs, text_shingles
+from negset.mining.duplicates import WORDS, Rows, Shingles, similar_pairs, split_words, word_shingles
 from negset.mining.selection_inputs import HELD_OUT
-from negset.text import text_digests
+from negset.text import normalise_text
 from schemas.expectations import CheckResult
 from schemas.gates import ContaminationConfig, GatesConfig, Policy
 
-QUERY_LEAK: Final = "query_leak"
-NEAR_LEAK: Final = "near_leak"
 PAIRS: Final = {
     "id": pl.String,
     "file": pl.String,
@@ -30,12 +30,15 @@ PAIRS: Final = {
 """A pair: our id, the evaluation text's file, its id or first words, and what both share."""
 
 _CHUNK: Final = 8192
-_WORD: Final = r"\w+"
+_NONE: Final = np.zeros(0, np.int64)
 _SHOWN_TEXT: Final = 60
-_ADVICE: Final = (
-    "take these out of the source's training split, or let the build drop them: gates.query_leaks and "
-    "gates.contamination.near take 'drop'"
-)
+_ADVICE: Final = {
+    "queries_evaluated": "take them out of the source's training split, or build with gates.query_leaks = 'drop'",
+    "queries_nearly_evaluated": "read them; to drop them, build with gates.contamination.near = 'drop'",
+    "queries_evaluated_id": "one id for two texts is chance or a leak: read them",
+    "documents_evaluated": "take these documents out of the source, or the evaluation text if it is no query",
+    "documents_nearly_evaluated": "read them: a document that quotes a query gives its answer away",
+}
 
 
 def contamination_checks(
@@ -81,40 +84,16 @@ def training_queries(queries: pl.DataFrame) -> pl.DataFrame:
     return queries.filter(~pl.col("split").is_in(list(HELD_OUT))).select(id="query_id", text="text")
 
 
-def drops(config: GatesConfig) -> bool:
-    """Tell whether a selection under `config` must look for contaminated queries.
-
-    Equal texts in two splits of a source are found without this (`selection_inputs.query_leaks`).
-    """
-    return config.contamination.near == "drop" or (bool(config.evaluation) and config.query_leaks == "drop")
-
-
-def leaking_queries(queries: pl.DataFrame, evaluation: pl.DataFrame, config: GatesConfig) -> pl.DataFrame:
-    """Give query_id and reason of the training `queries` that the gates of `config` say to drop."""
-    found = find_pairs(training_queries(queries), evaluation, config.contamination)
-    exact = pl.col("how") == "exact"
-    reasons = pl.when(exact).then(pl.lit(QUERY_LEAK)).otherwise(pl.lit(NEAR_LEAK))
-    dropped = (exact & pl.lit(config.query_leaks == "drop")) | (~exact & pl.lit(config.contamination.near == "drop"))
-    return (
-        found.filter(dropped)
-        .select(query_id="id", reason=reasons)
-        .unique("query_id", keep="first", maintain_order=True)
-    )
-
-
 def find_pairs(ours: pl.DataFrame, evaluation: pl.DataFrame, config: ContaminationConfig) -> pl.DataFrame:
     """Give for each of `ours` (id, text) the evaluation text that it repeats, as PAIRS says, sorted by id.
 
     Exact matches come before the same words, these before runs of words and similar shingles; a row of ours is
     there once. Ties go to the first evaluation text.
     """
-    places = [
-        _exact(ours, evaluation),
-        _same_words(ours, evaluation),
-        _shared_runs(ours, evaluation, config.words),
-        _similar(ours, evaluation, config.similarity),
-    ]
-    first = pl.concat(places).unique("ours", keep="first", maintain_order=True)
+    if not evaluation.height:
+        return pl.DataFrame(schema=PAIRS)
+    first = pl.concat(_matches(ours.get_column("text"), evaluation.get_column("text"), config))
+    first = first.unique("ours", keep="first", maintain_order=True)
     return (
         first.with_columns(
             id=ours.get_column("id").gather(first.get_column("ours")),
@@ -133,74 +112,88 @@ def same_ids(ours: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame:
     return found.select("id", "file", evaluation="id", how=pl.lit("id")).sort("id")
 
 
-_MATCH: Final = {"ours": pl.Int64, "theirs": pl.Int64, "how": pl.String}
+@dataclass(frozen=True)
+class _Texts:
+    """What texts are compared by; the texts themselves are gone."""
+
+    exact: pl.Series
+    words: pl.Series
+    runs: Shingles
+    shingles: Shingles
 
 
-def _match(ours: NDArray[np.int64], theirs: NDArray[np.int64], how: str) -> pl.DataFrame:
-    pairs = pl.DataFrame({"ours": ours, "theirs": theirs}, schema={"ours": pl.Int64, "theirs": pl.Int64})
-    return pairs.with_columns(how=pl.lit(how)).sort("ours", "theirs").select(*_MATCH)
+def _prepare(texts: pl.Series, run: int) -> _Texts:
+    normalised = [normalise_text(text) for text in texts]
+    words = split_words(normalised)
+    joined = pl.when(pl.col("words").list.len() > 0).then(pl.col("words").list.join(" ").hash())
+    return _Texts(
+        exact=pl.Series(normalised, dtype=pl.String).hash(),
+        words=pl.DataFrame({"words": words}).select(joined).to_series(),
+        runs=word_shingles(words, run),
+        shingles=word_shingles(words, WORDS),
+    )
 
 
-def _joined(ours: pl.Series, theirs: pl.Series, how: str) -> pl.DataFrame:
-    """Match the rows of `ours` and `theirs` with equal keys that are not null."""
-    left = pl.DataFrame({"key": ours}).with_row_index("ours")
-    right = pl.DataFrame({"key": theirs}).with_row_index("theirs").unique("key", keep="first", maintain_order=True)
-    met = left.drop_nulls("key").join(right.drop_nulls("key"), on="key").select(pl.col("ours", "theirs").cast(pl.Int64))
-    return _match(met["ours"].to_numpy(), met["theirs"].to_numpy(), how)
-
-
-def _exact(ours: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame:
-    digests = pl.Series(text_digests(ours.get_column("text")), dtype=pl.Binary)
-    return _joined(digests, evaluation.get_column("text_sha256"), "exact")
-
-
-def _same_words(ours: pl.DataFrame, evaluation: pl.DataFrame) -> pl.DataFrame:
-    return _joined(_words(ours.get_column("text")), _words(evaluation.get_column("text")), "all words")
-
-
-def _words(texts: pl.Series) -> pl.Series:
-    """Hash the words of each of `texts`; null where it has none."""
-    words = pl.col("text").str.normalize("NFKC").str.to_lowercase().str.extract_all(_WORD)
-    hashed = pl.when(words.list.len() > 0).then(words.list.join(" ").hash())
-    return pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(hashed).to_series()
-
-
-def _shared_runs(ours: pl.DataFrame, evaluation: pl.DataFrame, words: int) -> pl.DataFrame:
-    theirs = text_shingles(evaluation.get_column("text"), words)
-    if not len(theirs.keys):
-        return pl.DataFrame(schema=_MATCH)
-    order = np.lexsort((_owners(theirs), theirs.keys))
-    keys, owners = theirs.keys[order], _owners(theirs)[order]
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    for start, part in _chunks(ours.get_column("text")):
-        mine = text_shingles(part, words)
-        place = np.minimum(np.searchsorted(keys, mine.keys), len(keys) - 1)
-        hit = np.flatnonzero(keys[place] == mine.keys)
-        found.append((start + _owners(mine)[hit], owners[place[hit]]))
-    left, right = (np.concatenate([np.zeros(0, np.int64), *(pair[side] for pair in found)]) for side in (0, 1))
-    return _match(left, right, f"{words} words in a row")
-
-
-def _similar(ours: pl.DataFrame, evaluation: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    """Match by Jaccard similarity of three-word shingles; a text of fewer words has none."""
-    theirs = text_shingles(evaluation.get_column("text"), WORDS)
-    known = np.unique(theirs.keys)
-    rows, kept = [np.zeros(0, np.int64)], [theirs]
-    for start, part in _chunks(ours.get_column("text")):
-        mine = text_shingles(part, WORDS)
+def _matches(texts: pl.Series, evaluation: pl.Series, config: ContaminationConfig) -> list[pl.DataFrame]:
+    """Give the rows of `texts` and of `evaluation` that match, strongest measure first, each sorted by rows."""
+    theirs = _prepare(evaluation, config.words)
+    known = np.unique(theirs.shingles.keys)
+    found: dict[str, list[pl.DataFrame]] = {"exact": [], "all words": [], f"{config.words} words in a row": []}
+    rows, near = [np.zeros(0, np.int64)], [theirs.shingles]
+    for start in range(0, len(texts), _CHUNK):
+        ours = _prepare(texts.slice(start, _CHUNK), config.words)
+        pairs = (_joined(ours.exact, theirs.exact), _joined(ours.words, theirs.words), _shared(ours.runs, theirs.runs))
+        for parts, (left, right) in zip(found.values(), pairs, strict=True):
+            parts.append(_match(start + left, right, ""))
         # |A and B| >= t |A or B| asks that a share t of A is in B: few of ours have that many of all their shingles.
-        shared = np.bincount(_owners(mine)[_among(mine.keys, known)], minlength=len(part))
-        near = np.flatnonzero((mine.sizes > 0) & (shared >= threshold * mine.sizes - 1e-9))
-        rows.append(start + near)
-        kept += [mine.take(slice(row, row + 1)) for row in near]
+        mine = ours.shingles
+        shared = np.bincount(_owners(mine)[_among(mine.keys, known)], minlength=len(mine.sizes))
+        alike = np.flatnonzero((mine.sizes > 0) & (shared >= config.similarity * mine.sizes - 1e-9))
+        rows.append(start + alike)
+        near += [mine.take(slice(row, row + 1)) for row in alike]
+    by_shingles = _similar(np.concatenate(rows), near, len(evaluation), config.similarity)
+    measured = [
+        pl.concat([_match(_NONE, _NONE, ""), *parts]).with_columns(how=pl.lit(how)) for how, parts in found.items()
+    ]
+    return [*measured, _match(*by_shingles, "three-word shingles")]
+
+
+def _match(ours: Rows, theirs: Rows, how: str) -> pl.DataFrame:
+    pairs = pl.DataFrame({"ours": ours, "theirs": theirs}, schema={"ours": pl.Int64, "theirs": pl.Int64})
+    return pairs.sort("ours", "theirs").with_columns(how=pl.lit(how))
+
+
+def _joined(ours: pl.Series, theirs: pl.Series) -> tuple[Rows, Rows]:
+    """Give the rows with equal keys that are not null, theirs each key's first."""
+    left = pl.DataFrame({"key": ours}).with_row_index("ours").drop_nulls("key")
+    right = pl.DataFrame({"key": theirs}).with_row_index("theirs").drop_nulls("key")
+    met = left.join(right.unique("key", keep="first", maintain_order=True), on="key")
+    return met["ours"].to_numpy().astype(np.int64), met["theirs"].to_numpy().astype(np.int64)
+
+
+def _shared(ours: Shingles, theirs: Shingles) -> tuple[Rows, Rows]:
+    """Give the rows of each of `ours` and of the first of `theirs` for each shingle that both have."""
+    if not len(theirs.keys):
+        return _NONE, _NONE
+    owners = _owners(theirs)
+    order = np.lexsort((owners, theirs.keys))
+    keys = theirs.keys[order]
+    place = np.minimum(np.searchsorted(keys, ours.keys), len(keys) - 1)
+    hit = np.flatnonzero(keys[place] == ours.keys)
+    return _owners(ours)[hit], owners[order][place[hit]]
+
+
+def _similar(rows: Rows, shingles: Sequence[Shingles], theirs: int, threshold: float) -> tuple[Rows, Rows]:
+    """Give the pairs of Jaccard `threshold` among `shingles`: those of `theirs` texts, then one for each of `rows`."""
+    if not len(rows):
+        return _NONE, _NONE
+    sizes = np.concatenate([one.sizes for one in shingles])
     together = Shingles(
-        np.concatenate([one.keys for one in kept]),
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([one.sizes for one in kept]))]),
+        np.concatenate([one.keys for one in shingles]), np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     )
     left, right = similar_pairs(together, threshold)
-    cross = (left < evaluation.height) & (right >= evaluation.height)
-    mine_at = np.concatenate(rows)[right[cross] - evaluation.height]
-    return _match(mine_at, left[cross], "three-word shingles")
+    cross = (left < theirs) & (right >= theirs)
+    return rows[right[cross] - theirs], left[cross]
 
 
 def _among(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -216,10 +209,6 @@ def _owners(shingles: Shingles) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(shingles.sizes)), shingles.sizes)
 
 
-def _chunks(texts: pl.Series) -> list[tuple[int, pl.Series]]:
-    return [(start, texts.slice(start, _CHUNK)) for start in range(0, len(texts), _CHUNK)]
-
-
 def _named(evaluation: pl.DataFrame) -> pl.Series:
     return evaluation.select(pl.coalesce("id", pl.col("text").str.slice(0, _SHOWN_TEXT))).to_series()
 
@@ -227,4 +216,6 @@ def _named(evaluation: pl.DataFrame) -> pl.Series:
 def _check(name: str, description: str, policy: Policy, found: pl.DataFrame, scope: str) -> CheckResult:
     table = name.partition("_")[0]
     key = "query_id" if table == "queries" else "doc_id"
-    return verdict(name, description, policy, table=table, found=found.rename({"id": key}), scope=scope, advice=_ADVICE)
+    return verdict(
+        name, description, policy, table=table, found=found.rename({"id": key}), scope=scope, advice=_ADVICE[name]
+    )

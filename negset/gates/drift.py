@@ -23,18 +23,19 @@ LEAST_NEW: Final = 20
 RARER: Final = 10.0
 """How much rarer a word must be among the old queries to be a topic of the new ones."""
 _WORD: Final = r"\w+"
-_SETTINGS: Final = ("encoder", "mine", "recipe", "seed")
+_SETTINGS: Final = ("source", "encoder", "mine", "teach", "recipe", "seed")
+"""Sections whose change explains other negatives; a change of the first explains other rows of the source."""
 _ADVICE: Final = "look for what changed in the source; if it is meant, build once with --set gates.drift.policy=warn"
 
 
 @dataclass(frozen=True)
 class Version:
-    """What is compared of a version: its tables' `folder`, what was counted, its corpus and its `settings`."""
+    """What is compared of a version: its `folder` of tables, what was counted of it and of its `source`."""
 
     folder: Path
     counts: SetCounts
-    documents: int
-    """Documents in the corpus."""
+    source: Mapping[str, int]
+    """How many documents, queries and qrels were read."""
     settings: Mapping[str, object]
     """The build's configuration by section, as the manifest has it."""
 
@@ -71,18 +72,19 @@ def drift_checks(now: Version, before: Version, name: str, config: DriftConfig) 
     """Compare `now` with the version `before`, called `name`; what other settings explain is not compared."""
     scope = f"against version {name}"
     changed = [key for key in _SETTINGS if now.settings.get(key) != before.settings.get(key)]
-    skipped = f"{scope}: not compared, since {', '.join(changed)} changed" if changed else ""
-    return (
-        _rows_check(now, before, scope, config),
-        _full_check(now, before, scope, config),
-        *(
-            check(now, before, scope, config) if not skipped else verdict(
-                title, description, config.policy, table="negatives", scope=skipped
-            )
-            for title, description, check in _SAME_SETTINGS
-        ),
-        _topic_check(now, before, scope, config),
-    )  # fmt: skip
+    skipped = f"{scope}: not compared, since {', '.join(changed)} changed"
+    topic = _topic_check(now, before, scope, config)
+    if "source" in changed:
+        return (_not_compared("drift_source", "The source is", skipped), topic)
+    source = _rows_check("drift_source", "source", _source_rows(now), _source_rows(before), scope, config)
+    if changed:
+        return (source, topic, _not_compared("drift_set", "The set is", skipped))
+    rows = _rows_check("drift_rows", "set", _set_rows(now), _set_rows(before), scope, config)
+    return (source, topic, rows, *(check(now, before, scope, config) for check in _SAME_SETTINGS))
+
+
+def _not_compared(name: str, what: str, scope: str) -> CheckResult:
+    return verdict(name, f"{what} near its previous version", "warn", table="negatives", scope=scope)
 
 
 def row_changes(now: Mapping[str, int], before: Mapping[str, int], config: DriftConfig) -> pl.DataFrame:
@@ -151,19 +153,26 @@ def _word_counts(queries: pl.DataFrame) -> pl.DataFrame:
     return words.drop_nulls().unique().group_by("word").agg(queries=pl.len())
 
 
-def _rows_check(now: Version, before: Version, scope: str, config: DriftConfig) -> CheckResult:
-    tables = ("queries", "documents", "positives", "negatives")
-    sizes = [
-        {"corpus": one.documents, **{table: one.counts.rows.get(table, 0) for table in tables}} for one in (now, before)
-    ]
+def _source_rows(version: Version) -> dict[str, int]:
+    return {table: version.source.get(table, 0) for table in ("documents", "queries", "qrels")}
+
+
+def _set_rows(version: Version) -> dict[str, int]:
+    return {table: version.counts.rows.get(table, 0) for table in ("documents", "negatives", "positives", "queries")}
+
+
+def _rows_check(
+    name: str, whose: str, now: Mapping[str, int], before: Mapping[str, int], scope: str, config: DriftConfig
+) -> CheckResult:
     return verdict(
-        "drift_rows",
-        f"No table lost more than {config.max_shrink:.0%} of its rows or became {config.max_growth:g} times as large",
+        name,
+        f"No table of the {whose} lost more than {config.max_shrink:.0%} of its rows, or has {config.max_growth:g} "
+        "times as many",
         config.policy,
         table="negatives",
-        found=row_changes(sizes[0], sizes[1], config),
+        found=row_changes(now, before, config),
         scope=scope,
-        value=min(sizes[0][table] / rows for table, rows in sizes[1].items() if rows),
+        value=min((now[table] / rows for table, rows in before.items() if rows), default=1.0),
         threshold=1 - config.max_shrink,
         advice=_ADVICE,
     )
@@ -182,7 +191,8 @@ def _full_share(counts: SetCounts) -> float:
 
 def _score_check(now: Version, before: Version, scope: str, config: DriftConfig) -> CheckResult:
     scores = [read_parts(one.folder, "negatives", ["score"]).get_column("score") for one in (now, before)]
-    return _measured(*_SAME_SETTINGS[0][:2], "negatives", score_shift(scores[0], scores[1]),
+    return _measured("drift_scores",
+        "The mean score of negatives is where it was", "negatives", score_shift(scores[0], scores[1]),
                      config.max_score_shift, scope, config)  # fmt: skip
 
 
@@ -190,7 +200,8 @@ def _rejected_check(now: Version, before: Version, scope: str, config: DriftConf
     changes = rejected_changes(now.counts, before.counts)
     rows = [(rule, change) for rule, change in changes.items() if abs(change) > config.max_rejected_change]
     return verdict(
-        *_SAME_SETTINGS[1][:2],
+        "drift_rejected",
+        "Each rule rejects the share of candidates that it rejected before",
         config.policy,
         table="candidates",
         found=pl.DataFrame(rows, schema={"rule": pl.String, "change": pl.Float64}, orient="row"),
@@ -203,7 +214,15 @@ def _rejected_check(now: Version, before: Version, scope: str, config: DriftConf
 
 def _churn_check(now: Version, before: Version, scope: str, config: DriftConfig) -> CheckResult:
     pairs = [read_parts(one.folder, "negatives", ["query_id", "doc_id"]) for one in (now, before)]
-    return _measured(*_SAME_SETTINGS[2][:2], "negatives", churn(pairs[0], pairs[1]), config.max_churn, scope, config)
+    return _measured(
+        "drift_churn",
+        "Queries keep most of their negatives",
+        "negatives",
+        churn(pairs[0], pairs[1]),
+        config.max_churn,
+        scope,
+        config,
+    )
 
 
 def _topic_check(now: Version, before: Version, scope: str, config: DriftConfig) -> CheckResult:
@@ -222,11 +241,7 @@ def _topic_check(now: Version, before: Version, scope: str, config: DriftConfig)
     )
 
 
-_SAME_SETTINGS: Final = (
-    ("drift_scores", "The mean score of negatives is where it was", _score_check),
-    ("drift_rejected", "Each rule rejects the share of candidates that it rejected before", _rejected_check),
-    ("drift_churn", "Queries keep most of their negatives", _churn_check),
-)
+_SAME_SETTINGS: Final = (_full_check, _score_check, _rejected_check, _churn_check)
 """Checks that mean nothing under other settings."""
 
 

@@ -12,9 +12,8 @@ import polars as pl
 from negset.errors import InputError, TransientError
 from negset.fingerprint import fingerprint
 from negset.mining.selection_inputs import HELD_OUT
-from negset.text import text_digests
 
-SCHEMA: Final = {"file": pl.String, "id": pl.String, "text": pl.String, "text_sha256": pl.Binary}
+SCHEMA: Final = {"file": pl.String, "id": pl.String, "text": pl.String}
 """`file` is the file's name, or `split NAME`; `id` is null where a file gives none."""
 _TEXTS: Final = ("text", "query", "question", "sentence")
 _IDS: Final = ("id", "_id", "query_id", "doc_id")
@@ -40,9 +39,9 @@ def evaluation_content(paths: Sequence[str]) -> str:
 
 
 def held_out_queries(queries: pl.DataFrame) -> pl.DataFrame:
-    """Give those of `queries` (query_id, text, split, text_sha256) that evaluate a model, as SCHEMA says."""
+    """Give those of `queries` (query_id, text, split) that evaluate a model, as SCHEMA says."""
     held = queries.filter(pl.col("split").is_in(list(HELD_OUT)))
-    return held.select(file=pl.lit("split ") + pl.col("split"), id="query_id", text="text", text_sha256="text_sha256")
+    return held.select(file=pl.lit("split ") + pl.col("split"), id="query_id", text="text")
 
 
 def all_evaluation(queries: pl.DataFrame, paths: Sequence[str]) -> pl.DataFrame:
@@ -67,12 +66,11 @@ def _read(path: str) -> pl.DataFrame:
     if text is None:
         message = f"{path} has columns {', '.join(rows.columns)}; one of them must be {', '.join(_TEXTS)}"
         raise InputError(message)
-    texts = rows.select(
+    return rows.select(
         file=pl.lit(name),
         id=pl.lit(None, dtype=pl.String) if key is None else pl.col(key).cast(pl.String),
         text=pl.col(text).cast(pl.String),
     ).filter(pl.col("text").fill_null("") != "")
-    return texts.with_columns(text_sha256=pl.Series(text_digests(texts.get_column("text")), dtype=pl.Binary))
 
 
 def _column(rows: pl.DataFrame, names: Sequence[str]) -> str | None:

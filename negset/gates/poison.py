@@ -13,6 +13,7 @@ from scipy.stats import hypergeom
 
 from negset.gates.verdict import verdict
 from negset.mining.duplicates import split_words, text_shingles
+from negset.text import normalise_text
 from schemas.expectations import CheckResult
 from schemas.gates import PoisonConfig
 
@@ -135,7 +136,7 @@ def _repeated(documents: pl.DataFrame) -> pl.DataFrame:
 
 def _first_run(text: str, keys: Sequence[int]) -> str:
     """Give the words of the first run in `text` whose hash is among `keys`."""
-    words = split_words(pl.Series([text]))[0].to_list()
+    words = split_words([normalise_text(text)])[0].to_list()
     runs = [" ".join(words[start : start + RUN]) for start in range(len(words) - RUN + 1)]
     hashes = text_shingles(pl.Series(runs, dtype=pl.String), RUN).keys
     return next(run for run, key in zip(runs, hashes.tolist(), strict=True) if key in set(keys))

@@ -1,4 +1,4 @@
-"""Find the version that a set is compared with: the latest that was published with other rows."""
+"""Find the version that a set is compared with: the latest before it was first published."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,17 +12,13 @@ from negset.publishing.reading import VERSIONS, read_latest
 def find_previous(home: Path, staged: Mapping[str, str]) -> str | None:
     """Name the previous version of the set folder `home`, given the path and sha256 of each `staged` data file.
 
-    Where the latest version has these very files, the set was published already, and the version before it counts:
-    a build that is run again is compared with what it was compared with. None where there is no other version.
+    It is the latest version; for files that were published before, it is what they were compared with then, so that
+    a set that is built again, or gone back to, is not judged anew. None where there is no such version.
     """
-    parents = {entry.id: entry.parent for entry in read_history(home)}
-    version, seen = read_latest(home), set[str]()
-    while version is not None and version not in seen:
-        seen.add(version)
-        if _files(home / VERSIONS / version) != dict(staged):
-            return version
-        version = parents.get(version)
-    return None
+    for entry in read_history(home):
+        if _files(home / VERSIONS / entry.id) == dict(staged):
+            return entry.parent
+    return read_latest(home)
 
 
 def _files(version: Path) -> dict[str, str]:

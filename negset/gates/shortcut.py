@@ -207,7 +207,7 @@ def _verdict(config: ShortcutConfig, scope: str, found: Separation | None, shown
 
 
 def _advice(found: Separation) -> str:
-    form, auc = max(found.forms.items(), key=lambda item: (item[1], item[0]))
+    form, auc = max(found.forms.items(), key=lambda item: item[1])
     words = ", ".join(word[:20] for word in found.words)
     return (
         f"words that speak for a negative: {words}; most telling form: {form} (AUC {auc:.2f}). Take the artefact out "

@@ -44,12 +44,16 @@ class CrossFitted:
     models: tuple[LogisticModel, ...]
     fold_Q: Rows
 
-    def probability(self, features_PF: Floats, query_P: Rows, prior: float = 0.5) -> Floats:
-        """Give how likely each pair is relevant where `prior` of all are, by the model that never saw its query."""
+    def log_odds(self, features_PF: Floats, query_P: Rows) -> Floats:
+        """Give the log of the odds that each pair is relevant, by the model that never saw its query."""
         odds_P, fold_P = np.empty(len(query_P)), self.fold_Q[query_P]
         for fold, model in enumerate(self.models):
             odds_P[fold_P == fold] = model.log_odds(features_PF[fold_P == fold])
-        probability_P: Floats = expit(odds_P + logit(prior))
+        return odds_P
+
+    def probability(self, features_PF: Floats, query_P: Rows, prior: float = 0.5) -> Floats:
+        """Give how likely each pair is relevant where `prior` of all are."""
+        probability_P: Floats = expit(self.log_odds(features_PF, query_P) + logit(prior))
         return probability_P
 
 

@@ -8,7 +8,7 @@ corpus even where thousands of documents are made from one template.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -125,23 +125,27 @@ def shingle_sets(documents: pl.DataFrame, progress: Progress = no_progress) -> S
     return Shingles(np.concatenate(keys), _starts(np.concatenate(sizes)))
 
 
-def split_words(texts: pl.Series) -> pl.Series:
-    """Give the words of each of `texts`, normalised, as lists."""
-    return pl.Series([normalise_text(text) for text in texts], dtype=pl.String).str.extract_all(_WORD)
-
-
 def text_shingles(texts: pl.Series, run: int = WORDS) -> Shingles:
     """Hash each run of `run` words of each of `texts`; case, punctuation and white space do not count."""
-    words = split_words(texts)
+    return word_shingles(split_words([normalise_text(text) for text in texts]), run)
+
+
+def split_words(normalised: Sequence[str]) -> pl.Series:
+    """Give the words of each of the `normalised` texts, as lists."""
+    return pl.Series(normalised, dtype=pl.String).str.extract_all(_WORD)
+
+
+def word_shingles(words: pl.Series, run: int = WORDS) -> Shingles:
+    """Hash each run of `run` of the `words` of each text."""
     lengths = words.list.len().to_numpy().astype(np.int64)
     hashes = _word_hashes(words.explode().drop_nulls())
-    texts_of = np.repeat(np.arange(len(texts)), lengths)
+    texts_of = np.repeat(np.arange(len(words)), lengths)
     starts = max(len(hashes) - run + 1, 0)
     whole = np.flatnonzero(texts_of[:starts] == texts_of[run - 1 :][:starts])
     keys = np.zeros(len(whole), np.uint64)
     for offset in range(run):
         keys = mix(keys + hashes[whole + offset])
-    return _distinct(keys, texts_of[whole], len(texts))
+    return _distinct(keys, texts_of[whole], len(words))
 
 
 def _word_hashes(words: pl.Series) -> Keys:

@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from negset.errors import ConfigError, IncompatibleRuleError, hint
 from negset.fingerprint import fingerprint
 from negset.mining.rules import ChanceParams, Params, Rule, SamplerParams, find_rule, rules
-from negset.mining.teacher import teachers
+from negset.mining.teacher import teacher_summary, teachers
 from schemas.config import RecipeConfig
+from schemas.section import Section
+from schemas.teach import TeachConfig
 
 Option = str | int | float | bool
 MANDATORY = ("known_positive", "own_text")
@@ -98,7 +100,7 @@ class OptionCard:
 
 @dataclass(frozen=True)
 class RuleCard:
-    """What `negset rules` says of a rule."""
+    """What `negset rules` says of a rule or a teacher."""
 
     name: str
     kind: str
@@ -109,6 +111,24 @@ class RuleCard:
 def list_rules() -> list[RuleCard]:
     """Describe every rule: its name, kind, summary line, and options but the build's seed."""
     return [RuleCard(found.name, found.kind, _summary(found), _options(found)) for found in rules().values()]
+
+
+def list_teachers() -> list[RuleCard]:
+    """Describe every teacher: its name, summary line and options, those of its section `[teach.NAME]`."""
+    return [RuleCard(name, "teacher", teacher_summary(name), _section_options(name)) for name in teachers()]
+
+
+def _section_options(teacher: str) -> tuple[OptionCard, ...]:
+    section: Section = getattr(TeachConfig(), teacher)
+    return tuple(
+        OptionCard(name, _plain(field.default, name), field.description or "")
+        for name, field in type(section).model_fields.items()
+    )
+
+
+def _plain(default: object, name: str) -> Option:
+    """Give `default`; a section in a section is shown by its name, as it stands in a build file."""
+    return default if isinstance(default, str | int | float | bool) else f"[{name}]"
 
 
 def _summary(found: Rule) -> str:

@@ -7,11 +7,13 @@ libraries take time to load. It proposes nothing and decides nothing: rules read
 gives as `score_<teacher>` and `positive_score_<teacher>`.
 """
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -104,6 +106,12 @@ class TeacherModule(Protocol):
 def teachers() -> tuple[str, ...]:
     """List the names of all teachers."""
     return tuple(sorted(found.name for found in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__)))
+
+
+def teacher_summary(name: str) -> str:
+    """Give the first line of what the file of the teacher `name` says of it, without importing it."""
+    source = (resources.files(PACKAGE) / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def find_teacher(name: str) -> TeacherModule:

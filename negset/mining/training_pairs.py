@@ -50,6 +50,14 @@ def random_documents(inputs: TeachingInputs, count: int, seed: int) -> Pairs:
     return Pairs(np.repeat(query_U, count), docs.ravel())
 
 
+def others_positives(inputs: TeachingInputs, count: int, seed: int) -> Pairs:
+    """Draw `count` of the documents that are labelled for some query, repeats allowed, for each labelled query."""
+    query_U, doc_V = np.unique(inputs.labelled.query), np.unique(inputs.labelled.doc)
+    keys = query_keys(inputs.mining.snapshot, query_U) ^ id_keys([f"{seed}:others"])
+    lots = mix(mix(keys)[:, None] + np.arange(count, dtype=np.uint64)[None, :])
+    return Pairs(np.repeat(query_U, count), doc_V[(lots % np.uint64(max(len(doc_V), 1))).astype(np.int64).ravel()])
+
+
 def drawn_candidates(inputs: TeachingInputs, count: int, seed: int) -> Pairs:
     """Draw `count` of the candidates of each query with labelled positives, with equal chances."""
     query_U = np.unique(inputs.labelled.query)

@@ -9,7 +9,7 @@ import polars as pl
 
 from negset.mining.diagnostics import score_statistics
 from negset.publishing.flat_view import full_queries, negatives_wanted, write_tuples
-from negset.publishing.parts import part_files, part_path, read_parts, scan_parts, write_parts
+from negset.publishing.parts import as_strings, part_files, part_path, read_parts, scan_parts, write_parts
 from negset.snapshot import Snapshot
 from negset.tables import Told, told_nobody
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
@@ -129,7 +129,8 @@ def false_negatives(
         .collect(engine="streaming")
     )
     return (
-        doubtful.join(documents.select("doc_id"), on="doc_id", how="semi")
+        as_strings(doubtful)
+        .join(documents.select("doc_id"), on="doc_id", how="semi")
         .join(queries.select("query_id", "split"), on="query_id")
         .sort("query_id", "doc_id")
     )
@@ -158,22 +159,24 @@ def query_funnel(fates: pl.DataFrame) -> QueryFunnel:
 
 def candidate_funnel(candidates: pl.LazyFrame) -> CandidateFunnel:
     """Count where each of the `candidates` ended: positive, else rejected, else chosen, else not sampled."""
+    found = candidates.select("rejected_by", "is_positive", taken=pl.col("position").is_not_null())
     end = (
         pl.when("is_positive")
         .then(pl.lit("positive"))
         .when(pl.col("rejected_by").is_not_null())
         .then(pl.lit("rejected"))
-        .when(pl.col("position").is_not_null())
+        .when("taken")
         .then(pl.lit("chosen"))
         .otherwise(pl.lit("not_sampled"))
     )
-    counted = candidates.group_by("rejected_by", end=end).len().collect(engine="streaming")
+    kinds = found.group_by("rejected_by", "is_positive", "taken").len().collect(engine="streaming")
+    counted = kinds.with_columns(pl.col("rejected_by").cast(pl.String), end=end)
     totals = {str(name): int(rows) for name, rows in counted.group_by("end").agg(pl.col("len").sum()).iter_rows()}
-    rejected = counted.filter(pl.col("end") == "rejected").sort("rejected_by")
+    rejected = counted.filter(pl.col("end") == "rejected").group_by("rejected_by").agg(pl.col("len").sum())
     return CandidateFunnel(
         mined=sum(totals.values()),
         positives=totals.get("positive", 0),
-        rejected={str(rule): int(rows) for rule, rows in rejected.select("rejected_by", "len").iter_rows()},
+        rejected={str(rule): int(rows) for rule, rows in rejected.sort("rejected_by").iter_rows()},
         not_sampled=totals.get("not_sampled", 0),
         chosen=totals.get("chosen", 0),
     )

@@ -7,7 +7,7 @@ each number is finite. A row group of negatives is held in memory at a time.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +61,14 @@ def build_view(
     with (
         closing(sqlite3.connect(database, check_same_thread=False)) as connection,
         ThreadPoolExecutor(1) as writer,  # inserts rows while the next view is worked out
+        ThreadPoolExecutor(2) as readers,  # read the largest tables while the snapshot is read
     ):
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        views = _views(folder, selection, snapshot_facts(folder, snapshot), splits, timed=timed)
+        ledger = readers.submit(candidates_by_query, selection)
+        documents = readers.submit(fingerprinted_documents, folder)
+        facts = snapshot_facts(folder, snapshot)
+        views = _views(folder, documents.result(), ledger, facts, splits, timed=timed)
         writing = writer.submit(connection.commit)
         for table, view in views:
             writing.result()  # one view waits at most
@@ -74,11 +78,16 @@ def build_view(
 
 
 def _views(
-    folder: Path, selection: Path, facts: Facts, splits: Sequence[str], *, timed: bool
+    folder: Path,
+    documents: pl.DataFrame,
+    summed: Future[pl.DataFrame],
+    facts: Facts,
+    splits: Sequence[str],
+    *,
+    timed: bool,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield each table of the scalar view with its rows, `negatives` in parts."""
     queries = read_parts(folder, "queries")
-    documents = pl.concat(_fingerprinted(folder))
     fates = read_parts(folder, "fates")
     positives = read_parts(folder, "positives")
     yield "queries", queries_view(queries, positives, fates, facts)
@@ -88,7 +97,7 @@ def _views(
     relabelled = positives.filter(pl.col("source") == "relabelled").select("query_id", "doc_id")
     for part in whole_queries(folder, "negatives"):
         yield "negatives", negatives_view(part, queries, documents, facts, relabelled, timed=timed)
-    counted, ledger = negatives_by_query(folder), candidates_by_query(selection)
+    counted, ledger = negatives_by_query(folder), summed.result()
     yield "fates", fates_view(fates, queries, counted, ledger, facts, splits)
     yield "candidates", candidates_view(ledger, counted)
     yield "ntuples", ntuples_view(folder, queries, positives, fates)
@@ -356,11 +365,13 @@ def candidates_by_query(selection: Path) -> pl.DataFrame:
     )
 
 
-def _fingerprinted(folder: Path) -> Iterator[pl.DataFrame]:
-    """Yield doc_id, length and hash of each document of the set, a file at a time."""
+def fingerprinted_documents(folder: Path) -> pl.DataFrame:
+    """Give doc_id, length and hash of each document of the set, read a file at a time."""
     length = pl.col("text").str.len_chars() + pl.col("title").fill_null("").str.len_chars()
-    for part in part_files(folder, "documents"):
-        yield read_table(part).select("doc_id", text_length=length, text_hash=_text_hash())
+    return pl.concat(
+        read_table(part).select("doc_id", text_length=length, text_hash=_text_hash())
+        for part in part_files(folder, "documents")
+    )
 
 
 def _text_hash() -> pl.Expr:
@@ -387,5 +398,7 @@ def _insert(connection: sqlite3.Connection, table: str, frame: pl.DataFrame) -> 
     columns = ", ".join(f"{name} {_SQL_TYPES.get(type(kind), 'INTEGER')}" for name, kind in frame.schema.items())
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
     places = ", ".join("?" * frame.width)
-    plain = frame.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
-    connection.executemany(f"INSERT INTO {table} VALUES ({places})", plain.iter_rows(buffer_size=_BATCH))
+    for part in frame.with_columns(pl.col(pl.Boolean).cast(pl.Int8)).iter_slices(_BATCH):
+        # A fifth faster than rows from polars, which makes each value by itself.
+        rows = zip(*(column.to_list() for column in part.get_columns()), strict=True)
+        connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)

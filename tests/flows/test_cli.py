@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from flows.cli import main
+from negset.mining.teacher import teachers
 
 
 def test_the_help_lists_every_command(capsys):
@@ -17,8 +18,9 @@ def test_the_help_lists_every_command(capsys):
         main(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    for command in ("init", "build", "train", "plan", "rules", "show", "verify", "demo"):
-        assert f"\n    {command} " in said
+    named = "init build train plan audit calibrate rules show verify probe tune demo"
+    for command in named.split():
+        assert f"\n    {command}" in said
 
 
 _LOADED = """
@@ -57,6 +59,24 @@ def test_rules_lists_rules_and_recipes(capsys):
     assert "share = 0.95" in capsys.readouterr().out
     assert main(["rules", "perc-pos"]) == 0
     assert "percent_of_positive share=0.95" in capsys.readouterr().out
+
+
+def test_rules_lists_teachers_and_their_options_beside_the_rules(capsys):
+    assert main(["rules"]) == 0
+    everything = capsys.readouterr().out
+    assert main(["rules", "--teachers"]) == 0
+    taught = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in taught] == [["teacher", name] for name in teachers()]
+    assert all(line.rstrip().endswith((".", ":")) and line.split()[2:] for line in taught)
+    assert {line.split()[1] for line in taught} < {line.split()[1] for line in everything.splitlines()}
+    assert main(["rules", "judge"]) == 0
+    shown = capsys.readouterr().out
+    assert "judge (teacher): Votes of a language model" in shown
+    assert "depth = 10         First ranks of each miner that are judged; 0 for all." in shown
+    assert "[teach.judge]" in shown
+    for name in teachers():
+        assert main(["rules", name]) == 0
+        assert "None" not in capsys.readouterr().out, name
 
 
 def test_a_name_of_a_rule_and_of_a_recipe_shows_both(capsys):

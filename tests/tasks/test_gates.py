@@ -15,7 +15,16 @@ import pytest
 from negset.errors import ValidationFailed
 from negset.publishing.publish import REPORT
 from negset.publishing.scalar_view import build_view
-from schemas.expectations import KEYS, KNOWN_IN_TIME, Expectation, GateReport, ScoreLimit, TimeLimit, set_expectations
+from schemas.expectations import (
+    KEYS,
+    KNOWN_IN_TIME,
+    CheckResult,
+    Expectation,
+    GateReport,
+    ScoreLimit,
+    TimeLimit,
+    set_expectations,
+)
 from schemas.gates import GatesConfig
 from tasks import gates
 
@@ -493,6 +502,29 @@ def test_check_set_writes_report_and_data_docs_and_raises(copied, tmp_path, caps
     pages = list((tmp_path / "out" / gates.DOCS).rglob("*.html"))
     assert {"index.html", "negatives.html"} <= {page.name for page in pages}
     assert capsys.readouterr() == ("", "")
+
+
+def found(name, **changes):
+    """Give what a gate on content says of a broken promise."""
+    said = {"description": "A promise", "table": "documents", "severity": "critical", "passed": False, "unexpected": 1}
+    measured = {"scope": "all of it", "value": 0.5, "threshold": 0.25, "advice": "mend it", "rows": ({"doc_id": "d1"},)}
+    return CheckResult(name=name, **{**said, **measured, **changes})
+
+
+@pytest.mark.parametrize("place", ["content", "drift"])
+def test_what_content_gates_found_stops_a_set_and_is_in_the_report(sound, tmp_path, place):
+    some = set_expectations(STRICT, ())[:2]
+    warned = found("soft", severity="warning")
+    said = r"hub: A promise; not so \(all of it\); measured 0.5, limit 0.25 \(first: doc_id=d1\)\. mend it"
+    with pytest.raises(ValidationFailed, match=rf"1 of \d checks failed.*{said}"):
+        gates.check_set(
+            sound.folder, sound.selection, sound.snapshot, some, tmp_path, **{place: (found("hub"), warned)}
+        )
+    report = GateReport.model_validate_json((tmp_path / REPORT).read_bytes())
+    assert [check.name for check in report.failed] == ["hub"]
+    assert [check.name for check in report.warnings] == ["soft"]
+    assert (report.expected, report.evaluated) == ((4, 4) if place == "content" else (2, 2))
+    assert not report.passed
 
 
 def test_a_message_stays_short_whatever_fails(copied, tmp_path):

@@ -8,14 +8,26 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from negset.audit import worlds as worlds_module
+from negset.audit.evidence import open_evidence
 from negset.audit.worlds import forget_units, make_worlds, select_worlds
 from negset.mining.ledger import candidate_blocks
 from negset.mining.selection import select_blocks
 from negset.mining.selection_inputs import open_selection_inputs
+from negset.mining.teaching import Scores
 from negset.store import Store
+from schemas.teach import GuideConfig, TeachConfig
 from tests.negset.audit.conftest import LABELS, MINERS
 
-GIVEN_UP = [("q0", "d07"), ("q0", "d28"), ("q1", "d08"), ("q1", "e01"), ("q3", "d04"), ("q5", "d13"), ("r1", "d36")]
+GIVEN_UP = [
+    ("q0", "d07"),
+    ("q0", "d28"),
+    ("q1", "d08"),
+    ("q1", "e01"),
+    ("q3", "d04"),
+    ("q3", "d39"),
+    ("q5", "d13"),
+    ("r1", "d36"),
+]
 RECIPES = ("naive", "perc-pos", "margin-pos", "shifted", "star", "random")
 
 
@@ -127,3 +139,27 @@ def test_a_query_without_labels_is_asked_no_longer(mined):
     assert row not in pl.concat(left.blocks())["query"].to_list()
     assert MINERS == tuple(left.depths)
     assert np.array_equal(left.query_keys, mined.evidence.query_keys)
+
+
+def test_a_teacher_does_not_know_a_hidden_label_either(mined):
+    """It scored labels at any rank; without the label it would not have looked so deep."""
+    inputs, width = mined.inputs, len(mined.evidence.doc_ids)
+    frame = pl.concat(mined.evidence.blocks()).select("query", "doc")
+    pairs = pl.concat([frame, mined.evidence.labels.select("query", "doc")]).unique().sort("query", "doc")
+    packed = pairs["query"].to_numpy().astype(np.int64) * width + pairs["doc"].to_numpy()
+    scores = Scores(packed, (packed % 97) / 97.0)
+    teach = TeachConfig(guide=GuideConfig(depth=2))
+    taught = open_evidence(inputs, mined.cells, mined.store, "", None, {"guide": scores}, teach)
+    units = units_of(taught, GIVEN_UP)
+    found = pl.concat(forget_units(taught, units).blocks())
+    left = taught.labels.filter(~pl.col("unit").is_in(units.implode()))
+    lowest = left.group_by("query").agg(pl.col("score_guide").min())
+    told = found.select("query", "positive_score_guide").unique().join(lowest, on="query")
+    assert told.height == found["query"].n_unique() > 3
+    assert told["positive_score_guide"].to_list() == told["score_guide"].to_list()
+    near = pl.any_horizontal(pl.col(f"rank_{miner}") <= 2 for miner in MINERS)
+    seen = found.filter(near.fill_null(value=False) | pl.col("is_positive"))
+    assert not seen["score_guide"].null_count()
+    assert seen.height + found["score_guide"].null_count() == found.height
+    hidden = found.join(taught.known.filter(pl.col("unit").is_in(units.implode())), on=["query", "doc"])
+    assert hidden["score_guide"].null_count()

@@ -20,8 +20,11 @@ PLAIN = [
 TAUGHT = {
     "ar2": "relevance",
     "cet": "selection",
+    "clipn": "yes_no",
     "denoised": "relevance",
     "gistembed": "guide",
+    "llm-judge": "judge",
+    "reviewed": "votes",
     "rlhn": "relevance",
     "rocketqa": "relevance",
 }
@@ -88,12 +91,31 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
                 ("top", {"k": 4}),
             ],
         ),
-        ("rlhn", [("relabel_above_positive", {"by": "relevance", "margin": 0.0}), ("top", {"k": 4})]),
+        (
+            "rlhn",
+            [
+                ("relabel_above_positive", {"by": "relevance", "margin": 0.0, "least": 0.5}),
+                ("margin", {"by": "relevance", "margin": 0.0}),
+                ("top", {"k": 4}),
+            ],
+        ),
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
     bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
     assert [(step.rule.name, step.params.model_dump()) for step in bound.rules[4:]] == rest
+
+
+def test_what_people_and_models_say_comes_before_the_scores():
+    """A pair that people do not agree on must not be relabelled, nor one that a judge is unsure of be a negative."""
+    miners = ("dense", "judge", "votes", "vote_agreement")
+    assert names(bind(miners=miners, name="reviewed"))[4:7] == [
+        "ambiguous_votes",
+        "pseudo_positive",
+        "percent_of_positive",
+    ]
+    judged = bind(miners=miners, name="llm-judge").rules[4:]
+    assert [step.params.model_dump()["threshold"] for step in judged[:2]] == [0.9, 0.4]
 
 
 @pytest.mark.parametrize("name", shipped_recipes())

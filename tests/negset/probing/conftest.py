@@ -64,12 +64,12 @@ def unit(vectors):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def make_world(twins, style_weight, facet_weight=0.7, share=0.8, noise=0.5, seed=3, topics=240, groups=24):
-    """Give a world of texts with a topic, which decides relevance, a facet of it, and a style that misleads the encoder.
+def make_world(twins, style_weight, facet_weight=0.7, share=0.8, noise=0.5, seed=3, topics=160, groups=16):
+    """Give a world of texts with a topic, which decides relevance, a facet of it, and a style that misleads.
 
-    Each topic has `1 + twins` documents, each with a facet of its own; a training query asks for the facet of the first,
-    which alone is labelled. Without twins the nearest other documents share the query's style: they teach to ignore it.
-    With twins the nearest are relevant, and teach to ignore the topic.
+    Each topic has `1 + twins` documents, each with a facet of its own; a training query asks for the facet of the
+    first, which alone is labelled. Without twins the nearest other documents share the query's style: they teach to
+    ignore it. With twins the nearest are relevant, and teach to ignore the topic.
     """
     chance = np.random.default_rng(seed)
     topic_T, style_G = unit(chance.normal(size=(topics, 24))), unit(chance.normal(size=(groups, 24)))
@@ -133,4 +133,4 @@ def clean_world():
 @pytest.fixture(scope="session")
 def twin_world():
     """Give a world in which the nearest unlabelled documents are relevant."""
-    return make_world(twins=4, style_weight=0.5, facet_weight=1.0, share=0.4)
+    return make_world(twins=4, style_weight=0.5, facet_weight=1.0, share=0.4, topics=240, groups=24)

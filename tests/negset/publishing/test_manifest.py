@@ -36,6 +36,20 @@ def test_the_id_is_the_digest_of_the_bytes(draft, tiny_set):
     assert json.loads(data) == manifest.model_dump(mode="json")
 
 
+def test_what_drifted_is_no_part_of_the_id(draft, tiny_set):
+    report = tiny_set.gate_report(draft.folder)
+    drifted = report.model_copy(update={"drift": report.checks})
+    assert version_id(describe_set(draft.facts, draft.folder, draft.counts, drifted)) == version_id(
+        described(draft, tiny_set)
+    )
+
+
+def test_where_evaluation_files_lie_and_what_drift_may_be_is_no_part_of_the_identity():
+    gates = [{}, {"evaluation": ["/home/ada/bench.txt"]}, {"drift": {"policy": "warn"}}, {"licences": ["mit"]}]
+    read = [config_identity(BuildConfig.model_validate({**CONFIG, "gates": one})) for one in gates]
+    assert read[0] == read[1] == read[2] != read[3]
+
+
 def test_every_file_is_listed_with_its_rows(draft, tiny_set):
     files = {file.path: file for file in described(draft, tiny_set).files}
     assert sorted(files) == sorted(

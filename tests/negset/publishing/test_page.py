@@ -3,6 +3,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from negset.publishing.page import about_check
+from schemas.expectations import CheckResult
+
 
 class Page(HTMLParser):
     """Collect tags, attributes and what is not closed."""
@@ -65,3 +68,23 @@ def test_the_five_statistics_of_the_queries_are_on_the_page(page):
     assert "negative log mean exp" in page
     assert f">{(0.75 + 0.65 + 0.3) / 3:.4f}<" in page
     assert "Each query as a loss at temperature 0.05 sees it" in page
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({}, "all of it"),
+        ({"value": 2 / 3}, "all of it: 0.6667"),
+        ({"value": 0.5, "threshold": 0.25}, "all of it: 0.5, limit 0.25"),
+    ],
+)
+def test_a_gate_says_what_it_looked_at_and_measured(measured, said):
+    usual = {
+        "name": "a",
+        "description": "-",
+        "table": "queries",
+        "severity": "warning",
+        "passed": True,
+        "unexpected": 0,
+    }
+    assert about_check(CheckResult(**usual, scope="all of it", **measured)) == said

@@ -25,6 +25,14 @@ def test_each_query_has_its_own_positive(candidates):
     assert judged["relabelled"].to_list() == [True, False, False, False]
 
 
+def test_above_a_positive_that_the_teacher_misses_it_takes_a_score_of_its_own(candidates):
+    frame = candidates([0.1] * 3, score_cross_encoder=[0.6, 0.4, 0.2], positive_score_cross_encoder=0.1)
+    assert relabelled(frame) == [0]
+    assert relabelled(frame, least=0.3) == [0, 1]
+    judged = relabel_above_positive(frame.lazy(), RelabelAbovePositiveParams()).collect()
+    assert judged["rejected_by"].to_list() == ["relabel_above_positive", None, None]
+
+
 def test_without_a_score_it_stays_a_candidate(candidates):
     frame = candidates([0.1] * 2, score_cross_encoder=[None, 0.9], positive_score_cross_encoder=[0.5, None])
     judged = relabel_above_positive(frame.lazy(), RelabelAbovePositiveParams()).collect()
