@@ -25,7 +25,7 @@ def test_an_unlabelled_document_among_positives_scores_high(teaching_inputs, mem
 
 def test_in_a_build_every_candidate_has_a_share(select, store, beir, tmp_path):
     path = tmp_path / "r.toml"
-    path.write_text('[[rules]]\nname = "neighbours"\nshare = 0.2\n[[rules]]\nname = "top"\nk = 3\n')
+    path.write_text('[[rules]]\nname = "labelled_neighbours"\nshare = 0.2\n[[rules]]\nname = "top"\nk = 3\n')
     config = {
         "name": "small",
         "source": {"format": "beir", "path": str(beir)},
@@ -40,7 +40,7 @@ def test_in_a_build_every_candidate_has_a_share(select, store, beir, tmp_path):
     assert share.height == selected.table("candidates").filter(~selected.table("candidates")["is_positive"]).height
     assert share["value"].is_between(0, 1).all()
     assert share["value"].n_unique() > 2
-    rejected = share.filter(share["rejected_by"].cast(str) == "neighbours")
+    rejected = share.filter(share["rejected_by"].cast(str) == "labelled_neighbours")
     assert rejected.height
     assert (rejected["value"] > 0.2).all()
 

@@ -114,9 +114,8 @@ def test_a_sample_is_fitted_and_every_document_has_a_prototype(opened):
     assert teacher.score(Pairs(topics, topics * 10 + 1)).mean() >= 0.9
 
 
-@pytest.mark.parametrize("name", ["prototype", "neighbours"])
-def test_a_recipe_that_needs_vectors_says_so_before_any_room_runs(name, tmp_path):
-    rule = {"prototype": "same_prototype"}.get(name, name)
+@pytest.mark.parametrize(("name", "rule"), [("prototype", "same_prototype"), ("neighbours", "labelled_neighbours")])
+def test_a_recipe_that_needs_vectors_says_so_before_any_room_runs(name, rule, tmp_path):
     path = tmp_path / "r.toml"
     path.write_text(f'[[rules]]\nname = "{rule}"\n[[rules]]\nname = "top"\n')
     config = {"name": "x", "source": {"format": "beir"}, "recipe": {"name": str(path)}, "mine": {"miners": ["bm25"]}}
