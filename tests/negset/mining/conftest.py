@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from negset.lots import id_keys
-from negset.mining.teacher import teachers
+from negset.teaching.teacher import teachers
 
 Frame = Callable[..., pl.DataFrame]
 World = Callable[[float], pl.DataFrame]
