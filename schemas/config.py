@@ -5,9 +5,9 @@ Places (store, sets, servers, credentials) are not here; they come from the envi
 """
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
@@ -173,6 +173,26 @@ class RunConfig(Section):
     path: str = ""
 
 
+class GeoConfig(Section):
+    """The documents that are nearest in space, by coordinates in degrees that queries and documents have."""
+
+    latitude: str = "latitude"
+    """Column of the corpus and of the queries with the latitude, from -90 to 90."""
+    longitude: str = "longitude"
+    """Column of both with the longitude, from -180 to 180."""
+    min_km: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Nothing nearer than so many kilometres is proposed."""
+    max_km: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Nothing farther than so many kilometres is proposed; 0 for no limit."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if 0 < self.max_km < self.min_km:
+            message = f"max_km {self.max_km:g} is below min_km {self.min_km:g}"
+            raise ValueError(message)
+        return self
+
+
 class TimeConfig(Section):
     """What a query may know: with `limit`, documents created when it was asked (`asked_at`) or before.
 
@@ -189,7 +209,7 @@ class TimeConfig(Section):
 class MineConfig(Section):
     """Which miners propose candidates, and how many for each query."""
 
-    miners: tuple[Literal["dense", "bm25", "random", "run"], ...] = Field(("dense",), min_length=1)
+    miners: tuple[Literal["dense", "bm25", "random", "run", "geo"], ...] = Field(("dense",), min_length=1)
     depth: int = Field(100, ge=1)
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
@@ -203,6 +223,7 @@ class MineConfig(Section):
     bm25: Bm25Config = Bm25Config()
     random: RandomConfig = RandomConfig()
     run: RunConfig = RunConfig()
+    geo: GeoConfig = GeoConfig()
 
 
 class RecipeConfig(Section):

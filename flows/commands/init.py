@@ -29,7 +29,7 @@ backend = "lsa"             # or sentence-transformers (model = "..."), precompu
 dimensions = 256
 
 [mine]
-miners = ["dense", "bm25"]  # also random, run
+miners = ["dense", "bm25"]  # also random, run, geo
 depth = 100
 splits = {splits}
 {times}

@@ -322,7 +322,7 @@ def _miner_columns(miner: str) -> tuple[str, ...]:
 def _remedy(column: str) -> str:
     """Say what provides `column`."""
     if column in ("score", "positive_score"):
-        return "add a miner that gives scores (dense, bm25, run) to mine.miners"
+        return "add a miner that gives scores (dense, bm25, run, geo) to mine.miners"
     provider = column.removeprefix("positive_").removeprefix("score_").removeprefix("rank_")
     if provider in rules():
         return f"put the scorer {provider!r} before it"

@@ -1,6 +1,7 @@
 """Snapshots and vectors in memory, with the methods of the real ones, for mining and what follows it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -31,6 +32,10 @@ def facts_of(name: str, created: pl.Series) -> PartitionFacts:
     )
 
 
+def metadata_of(ids: pl.Series, about: Mapping[str, Mapping[str, object]]) -> pl.Series:
+    return pl.Series([json.dumps(about[name]) if name in about else None for name in ids], dtype=pl.String)
+
+
 class MemorySnapshot:
     """A snapshot made of literals: documents and queries by id, labels as (query_id, doc_id, relevance[, split])."""
 
@@ -44,6 +49,7 @@ class MemorySnapshot:
         titles: Mapping[str, str] | None = None,
         created: Mapping[str, datetime] | None = None,
         asked: Mapping[str, datetime] | None = None,
+        about: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         titles, splits, created, asked = titles or {}, splits or {}, created or {}, asked or {}
         corpus = pl.DataFrame(
@@ -73,6 +79,9 @@ class MemorySnapshot:
             schema={"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "split": pl.String},
             orient="row",
         ).sort("query_id", "doc_id", "split")
+        if about is not None:  # metadata by id, of documents and queries alike
+            corpus = corpus.with_columns(metadata=metadata_of(corpus["doc_id"], about))
+            self._queries = self._queries.with_columns(metadata=metadata_of(self._queries["query_id"], about))
         bucket = [hashlib.sha256(name.encode()).digest()[0] % partitions for name in corpus["doc_id"]]
         self._parts = {
             f"b{number:04d}of{partitions:04d}": corpus.filter(pl.Series(bucket, dtype=pl.Int64) == number)
