@@ -24,6 +24,8 @@ TAUGHT = {
     "denoised": "relevance",
     "gistembed": "guide",
     "llm-judge": "judge",
+    "look": "neighbours",
+    "protoclip": "prototype",
     "reviewed": "votes",
     "rlhn": "relevance",
     "rocketqa": "relevance",
