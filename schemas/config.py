@@ -173,6 +173,19 @@ class RunConfig(Section):
     path: str = ""
 
 
+class RelationConfig(Section):
+    """What a directed relation rules out, where queries are documents: labels read backwards, and siblings."""
+
+    reverse: bool = True
+    """Propose the documents that, as queries, have the query's document as a positive."""
+    siblings: bool = True
+    """Propose the documents that, as queries, share a positive with the query."""
+    by: Literal["id", "text"] = "id"
+    """What says which document a query is: the same id, or its text as the document's text or title."""
+    max_siblings: int = Field(100, ge=1)
+    """Siblings of a query by one shared positive; with more, those that follow it in the order of ids."""
+
+
 class TimeConfig(Section):
     """What a query may know: with `limit`, documents created when it was asked (`asked_at`) or before.
 
@@ -189,7 +202,7 @@ class TimeConfig(Section):
 class MineConfig(Section):
     """Which miners propose candidates, and how many for each query."""
 
-    miners: tuple[Literal["dense", "bm25", "random", "run"], ...] = Field(("dense",), min_length=1)
+    miners: tuple[Literal["dense", "bm25", "random", "run", "relation"], ...] = Field(("dense",), min_length=1)
     depth: int = Field(100, ge=1)
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
@@ -203,6 +216,7 @@ class MineConfig(Section):
     bm25: Bm25Config = Bm25Config()
     random: RandomConfig = RandomConfig()
     run: RunConfig = RunConfig()
+    relation: RelationConfig = RelationConfig()
 
 
 class RecipeConfig(Section):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from negset.snapshot import Snapshot
     from negset.vectors import Vectors
 
-FILES: Final = {"dense": "dense", "bm25": "bm25", "random": "random_documents", "run": "run"}
+FILES: Final = {"dense": "dense", "bm25": "bm25", "random": "random_documents", "run": "run", "relation": "relation"}
 """Name in a configuration to file: `random` is the name of a module of Python's own."""
 
 

@@ -53,7 +53,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     if later:
         about = (inputs.config.run.path, later, len(run.doc))
         _log.warning("%s: %d of %d rows are of documents created after what mine.time lets their query know", *about)
-    return OpenMiner(open_partition=partial(_open_partition, run), score_pairs=partial(score_pairs, run))
+    return OpenMiner(open_partition=partial(open_partition, run), score_pairs=partial(score_pairs, run))
 
 
 def read_run(path: Path, query_ids: pl.Series, documents: pl.Series) -> Run:
@@ -98,7 +98,8 @@ def count_later(run: Run, inputs: MiningInputs) -> int:
     return int((created_N[run.doc] > until_Q[run.query]).sum())
 
 
-def _open_partition(run: Run, documents: Documents) -> Search:
+def open_partition(run: Run, documents: Documents) -> Search:
+    """Give the search among the pairs of `run` with one of `documents`."""
     place = np.searchsorted(documents.rows, run.doc)
     inside = np.zeros(len(place), dtype=bool)
     within = place < len(documents.rows)

@@ -18,7 +18,7 @@ from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 
 DOCS = 40
 MINERS = ("dense", "bm25", "random")
-TEACHERS = ("guide", "relevance", "selection")
+TEACHERS = ("relation", "guide", "relevance", "selection")
 
 
 @pytest.fixture(scope="session")
