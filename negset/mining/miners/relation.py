@@ -17,8 +17,8 @@ import polars as pl
 
 from negset.fingerprint import rows_digest
 from negset.mining.miner import MiningInputs, OpenMiner
-from negset.mining.miners.run import Run, open_partition, score_pairs
 from negset.mining.positives import doc_ids, known_positives, labelled_positives, own_texts
+from negset.mining.scored_pairs import ScoredPairs, open_partition, score_pairs
 from schemas.config import RelationConfig
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     """Find all pairs once."""
     pairs = related_pairs(inputs.snapshot, inputs.config.relation)
     query, doc = (pairs.get_column(name).to_numpy().astype(np.int64) for name in ("query", "doc"))
-    found = Run(query, doc, pairs.get_column("score").to_numpy(), 0, 0)
+    found = ScoredPairs(query, doc, pairs.get_column("score").to_numpy())
     return OpenMiner(open_partition=partial(open_partition, found), score_pairs=partial(score_pairs, found))
 
 
