@@ -193,6 +193,19 @@ class GeoConfig(Section):
         return self
 
 
+class RelationConfig(Section):
+    """What a directed relation rules out, where queries are documents: labels read backwards, and siblings."""
+
+    reverse: bool = True
+    """Propose the documents that, as queries, have the query's document as a positive."""
+    siblings: bool = True
+    """Propose the documents that, as queries, share a positive with the query."""
+    by: Literal["id", "text"] = "id"
+    """What says which document a query is: the same id, or its text as the document's text or title."""
+    max_siblings: int = Field(100, ge=1)
+    """Siblings of a query by one shared positive; with more, those that follow it in the order of ids."""
+
+
 class TimeConfig(Section):
     """What a query may know: with `limit`, documents created when it was asked (`asked_at`) or before.
 
@@ -209,7 +222,7 @@ class TimeConfig(Section):
 class MineConfig(Section):
     """Which miners propose candidates, and how many for each query."""
 
-    miners: tuple[Literal["dense", "bm25", "random", "run", "geo"], ...] = Field(("dense",), min_length=1)
+    miners: tuple[Literal["dense", "bm25", "random", "run", "geo", "relation"], ...] = Field(("dense",), min_length=1)
     depth: int = Field(100, ge=1)
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
@@ -224,6 +237,7 @@ class MineConfig(Section):
     random: RandomConfig = RandomConfig()
     run: RunConfig = RunConfig()
     geo: GeoConfig = GeoConfig()
+    relation: RelationConfig = RelationConfig()
 
 
 class RecipeConfig(Section):

@@ -14,7 +14,18 @@ from negset.mining.rules import Params, rule
 from schemas.config import RecipeConfig
 
 PLAIN = [
-    *["abs", "atss", "ensemble-cross", "ensemble-intra", "fused", "margin-pos", "naive", "nv-retriever", "perc-pos"],
+    *[
+        "abs",
+        "asl",
+        "atss",
+        "ensemble-cross",
+        "ensemble-intra",
+        "fused",
+        "margin-pos",
+        "naive",
+        "nv-retriever",
+        "perc-pos",
+    ],
     *["random", "shifted", "simans", "star", "strata"],
 ]
 TAUGHT = {
@@ -24,6 +35,8 @@ TAUGHT = {
     "denoised": "relevance",
     "gistembed": "guide",
     "llm-judge": "judge",
+    "look": "neighbours",
+    "protoclip": "prototype",
     "reviewed": "votes",
     "rlhn": "relevance",
     "rocketqa": "relevance",
@@ -60,7 +73,7 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     recipe = load_recipe(RecipeConfig(name=name))
     assert recipe.description
     assert recipe.source
-    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
     assert names(bound)[:4] == GUARDS
     assert bound.wanted == 4
     assert bound.by == "dense"
@@ -102,7 +115,7 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
-    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
     assert [(step.rule.name, step.params.model_dump()) for step in bound.rules[4:]] == rest
 
 
@@ -120,7 +133,7 @@ def test_what_people_and_models_say_comes_before_the_scores():
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_recipe_asks_the_teacher_it_is_named_for_and_no_other(name):
-    bound = bind(miners=("dense", "random", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
     asked = {teacher for teacher in TAUGHT.values() if f"score_{teacher}" in needs(bound)}
     assert asked == ({TAUGHT[name]} if name in TAUGHT else set())
 

@@ -231,7 +231,7 @@ def random_blocks(mined_candidates, seed, queries=12):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    name=st.sampled_from(shipped_recipes()),
+    name=st.sampled_from([name for name in shipped_recipes() if name != "asl"]),  # needs the miner `relation`
     cuts=st.lists(st.integers(1, 11), max_size=4, unique=True),
 )
 def test_totals_add_up_no_positive_is_sampled_and_blocks_do_not_matter(world, mined_candidates, seed, name, cuts):
