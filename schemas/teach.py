@@ -155,6 +155,15 @@ class NeighboursConfig(Section):
     """First ranks of each miner that are scored; 0 for all."""
 
 
+class EventConfig(Section):
+    """What event a document and a query are about, and how far apart in time is another event."""
+
+    key: str = ""
+    """Column of the corpus and of the queries that names the event's subject: a place, a product, a page."""
+    window: str = Field("30d", pattern=r"^[0-9]+[smhdw]$")
+    """How far apart `created_at` and `asked_at` of one event may be: a number and s, m, h, d or w."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
@@ -167,6 +176,7 @@ class TeachConfig(Section):
     votes: VotesConfig = VotesConfig()
     prototype: PrototypeConfig = PrototypeConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
+    event: EventConfig = EventConfig()
 
     @property
     def vote_agreement(self) -> VotesConfig:

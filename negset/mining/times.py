@@ -30,8 +30,13 @@ def last_moments(asked_at: pl.Series, time: TimeConfig) -> Rows:
 
 
 def grace_of(time: TimeConfig) -> int:
-    """Give the grace in microseconds; more than 10,000 years count as so many, which is all the time there is."""
-    return min(int(time.grace[:-1]) * _SECONDS[time.grace[-1]], _ALL_TIME) * 1_000_000
+    """Give the grace in microseconds."""
+    return length_of(time.grace)
+
+
+def length_of(span: str) -> int:
+    """Give the microseconds of a `span` such as `30d`; more than 10,000 years count as so many, which is all time."""
+    return min(int(span[:-1]) * _SECONDS[span[-1]], _ALL_TIME) * 1_000_000
 
 
 def moments_of_creation(created_at: pl.Series, time: TimeConfig) -> Rows:

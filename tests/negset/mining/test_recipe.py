@@ -14,25 +14,15 @@ from negset.mining.rules import Params, rule
 from schemas.config import RecipeConfig
 
 PLAIN = [
-    *[
-        "abs",
-        "asl",
-        "atss",
-        "ensemble-cross",
-        "ensemble-intra",
-        "fused",
-        "margin-pos",
-        "naive",
-        "nv-retriever",
-        "perc-pos",
-    ],
-    *["random", "shifted", "simans", "star", "strata"],
+    *["abs", "asl", "atss", "ensemble-cross", "ensemble-intra", "fused", "margin-pos", "naive", "nv-retriever"],
+    *["perc-pos", "random", "sample4geo", "shifted", "simans", "star", "strata"],
 ]
 TAUGHT = {
     "ar2": "relevance",
     "cet": "selection",
     "clipn": "yes_no",
     "denoised": "relevance",
+    "event-driven": "event",
     "gistembed": "guide",
     "llm-judge": "judge",
     "look": "neighbours",
@@ -73,8 +63,9 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     recipe = load_recipe(RecipeConfig(name=name))
     assert recipe.description
     assert recipe.source
-    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
-    assert names(bound)[:4] == GUARDS
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
+    first = names(bound)[: 5 if name == "event-driven" else 4]
+    assert [rule for rule in first if rule != "stale_event"] == GUARDS
     assert bound.wanted == 4
     assert bound.by == "dense"
 
@@ -115,8 +106,21 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
-    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
     assert [(step.rule.name, step.params.model_dump()) for step in bound.rules[4:]] == rest
+
+
+def test_reports_of_the_own_event_go_before_duplicates_are_looked_for():
+    """Else the one report of an older event that says the same goes, and then the one of the own event."""
+    found = names(bind(miners=("dense", "event"), name="event-driven"))
+    assert found[2:] == ["stale_event", "positive_duplicate", "duplicate", "stale_first"]
+
+
+def test_the_nearest_in_space_are_taken_by_that_miner_whatever_comes_first():
+    last = bind(miners=("dense", "geo"), name="sample4geo").rules[-1]
+    assert (last.rule.name, last.params.miners) == ("ensemble", "geo")
+    with pytest.raises(IncompatibleRuleError, match=r"add 'geo' to mine\.miners"):
+        bind(name="sample4geo")
 
 
 def test_what_people_and_models_say_comes_before_the_scores():
@@ -133,7 +137,7 @@ def test_what_people_and_models_say_comes_before_the_scores():
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_recipe_asks_the_teacher_it_is_named_for_and_no_other(name):
-    bound = bind(miners=("dense", "random", "relation", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
     asked = {teacher for teacher in TAUGHT.values() if f"score_{teacher}" in needs(bound)}
     assert asked == ({TAUGHT[name]} if name in TAUGHT else set())
 

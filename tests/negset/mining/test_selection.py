@@ -235,7 +235,7 @@ def random_blocks(mined_candidates, seed, queries=12):
     cuts=st.lists(st.integers(1, 11), max_size=4, unique=True),
 )
 def test_totals_add_up_no_positive_is_sampled_and_blocks_do_not_matter(world, mined_candidates, seed, name, cuts):
-    inputs, recipe = world(name, queries=12, miners=(*MINERS, *TEACHERS))
+    inputs, recipe = world(name, queries=12, miners=(*MINERS, "geo", *TEACHERS))
     frame = random_blocks(mined_candidates, seed)
     whole = select_negatives([frame], inputs, recipe)
     borders = [0, *sorted(cuts), 12]
