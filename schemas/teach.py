@@ -155,6 +155,13 @@ class NeighboursConfig(Section):
     """First ranks of each miner that are scored; 0 for all."""
 
 
+class HopsConfig(Section):
+    """The graph of labels: what is a positive of a positive."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
@@ -172,3 +179,5 @@ class TeachConfig(Section):
     def vote_agreement(self) -> VotesConfig:
         """Options of the teacher `vote_agreement`, which reads the same file as `votes`."""
         return self.votes
+
+    hops: HopsConfig = HopsConfig()

@@ -32,6 +32,7 @@ TAUGHT = {
     "ar2": "relevance",
     "cet": "selection",
     "clipn": "yes_no",
+    "cocitation": "hops",
     "denoised": "relevance",
     "gistembed": "guide",
     "llm-judge": "judge",

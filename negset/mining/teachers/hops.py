@@ -1,0 +1,63 @@
+"""Whether a document is two labels away from the query: a positive of one of its positives.
+
+For collections whose queries are documents, by their ids, such as co-cited papers (Contrastive learning and mixture of
+experts leaves pairs within two hops out of its negatives). The filter `two_hops` takes such documents out.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from negset.arrays import Floats, Rows
+from negset.mining.positives import doc_ids
+from negset.mining.teacher import OpenTeacher, Pairs, TeachingInputs
+from schemas.config import MineConfig
+from schemas.teach import TeachConfig
+
+if TYPE_CHECKING:
+    from negset.mining.miner import MiningInputs
+
+VERSION: Final = 1
+PER_PAIR: Final = False
+"""A pair's hops depend on the labels of others."""
+
+
+def check(_config: TeachConfig, _mine: MineConfig) -> None:
+    """Accept all: labels and ids are always there."""
+
+
+def identity(_inputs: "MiningInputs", config: TeachConfig) -> object:
+    """Give the options; there is nothing beside labels and ids."""
+    return {"options": config.hops}
+
+
+def depth(config: TeachConfig) -> int:
+    """Give how many first ranks are scored."""
+    return config.hops.depth
+
+
+def open_teacher(inputs: TeachingInputs) -> OpenTeacher:
+    """Read the labels as a graph; a pair scores 1 where the document is next to a positive of the query, else 0.
+
+    Two documents are next to each other where one of them, as a query, has the other as a positive.
+    """
+    query_ids, documents = inputs.mining.snapshot.queries().get_column("query_id"), doc_ids(inputs.mining.snapshot)
+    place_Q = documents.search_sorted(query_ids).to_numpy().astype(np.int64).clip(0, max(len(documents) - 1, 0))
+    is_document_Q = (documents.gather(place_Q) == query_ids).to_numpy()
+    query, doc = inputs.labelled.query, inputs.labelled.doc
+    shape = (len(query_ids), len(documents))
+    positives_QN = _graph(query, doc, shape)
+    inner = is_document_Q[query]
+    ends = (place_Q[query[inner]], doc[inner])
+    next_NN = _graph(np.concatenate(ends), np.concatenate(ends[::-1]), (shape[1], shape[1]))
+
+    def score(pairs: Pairs) -> Floats:
+        shared_P = positives_QN[pairs.query].multiply(next_NN[pairs.doc]).sum(axis=1)
+        return (np.asarray(shared_P).ravel() > 0).astype(np.float64)
+
+    return OpenTeacher(score, block=1 << 14)
+
+
+def _graph(start: Rows, end: Rows, shape: tuple[int, int]) -> csr_array:
+    return csr_array((np.ones(len(start)), (start, end)), shape=shape)
