@@ -18,11 +18,13 @@ from negset.sources.intake import Add, Adders, Intake, Row, adders, new_intake
 from negset.sources.jsonl import take_objects
 from negset.sources.parquet import take_parquet
 from negset.sources.tables import TIME, Rows, SourceTables
-from negset.sources.values import id_of
+from negset.sources.values import id_of, metadata_of
 from schemas.config import ColumnsConfig, SourceConfig
 
 OWN_SPLITS = True
 """The reader holds out whole components itself, so that no query is held out by its text."""
+SELDOM = "cited_with"
+"""Key of a query's metadata: documents that are cited with it, but less often than counts. They are neither."""
 CORPUS_FILES = ("corpus.parquet", "corpus/*.parquet", "corpus.jsonl", "corpus.jsonl.gz")
 CITATIONS_FILES = ("citations.parquet", "citations/*.parquet", "citations.jsonl", "citations.jsonl.gz")
 _CITATIONS = {"citing": pl.String, "cited": pl.String, "file": pl.String, "line": pl.Int64}
@@ -39,10 +41,15 @@ def read(source: SourceConfig) -> SourceTables:
     for name in citations:
         _take(place, name, intake, _citation_adder(citing, columns), (columns.citing_id, columns.cited_id))
     documents = _documents(intake.corpus.frame())
-    pairs = cocited(_usable(citing.frame(), documents, source.max_citations, intake), documents, source.min_cocitations)
+    usable = _usable(citing.frame(), documents, source.max_citations, intake)
+    together = cocited(usable, documents, source.min_cocitations)
+    pairs = together.filter("enough").drop("enough")
+    others = _lists(together.filter(~pl.col("enough")))
     splits = component_splits(pairs, source.held_out, source.split)
     for row in documents.join(splits, on="doc_id").sort("doc_id").iter_rows(named=True):
-        intake.queries.add((row["doc_id"], row["query"], row["split"], None, None, row["file"], row["line"]))
+        seldom = others.get(row["doc_id"])
+        about = metadata_of({SELDOM: seldom}) if seldom else None
+        intake.queries.add((row["doc_id"], row["query"], row["split"], None, about, row["file"], row["line"]))
     both = pl.concat([pairs, pairs.rename({"first": "second", "second": "first"}).select(pairs.columns)])
     for row in both.join(splits, left_on="first", right_on="doc_id").sort("first", "second").iter_rows(named=True):
         intake.qrels.add((row["first"], row["second"], 1, row["split"], row["file"], row["line"], row["judged_at"]))
@@ -56,7 +63,7 @@ def contents(source: SourceConfig) -> dict[str, str]:
 
 
 def cocited(citations: pl.DataFrame, documents: pl.DataFrame, least: int) -> pl.DataFrame:
-    """Give the pairs `first` < `second` that at least `least` documents cite both, sorted, each once.
+    """Give the pairs `first` < `second` that some document cites both, sorted, each once; `enough` where `least` do.
 
     `file` and `line` are of the first citation that shows the pair; `judged_at` is when the pair had been cited `least`
     times, by the creation of the citing documents, null where enough of them have no date.
@@ -75,8 +82,8 @@ def cocited(citations: pl.DataFrame, documents: pl.DataFrame, least: int) -> pl.
             pl.len().alias("count"),
             pl.col("created_at").sort(nulls_last=False).get(least - 1, null_on_oob=True).alias("judged_at"),
         )
-        .filter(pl.col("count") >= least)
-        .select("first", "second", "file", "line", pl.col("judged_at").cast(TIME))
+        .with_columns(pl.col("judged_at").cast(TIME), enough=pl.col("count") >= least)
+        .drop("count")
     )
 
 
@@ -95,6 +102,15 @@ def component_splits(pairs: pl.DataFrame, held_out: float, split: str) -> pl.Dat
     moved = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") < edge for name in smallest["smallest"]]
     chosen = pl.when(pl.Series("moved", moved, dtype=pl.Boolean)).then(pl.lit("test")).otherwise(pl.lit(split))
     return named.join(smallest.with_columns(split=chosen), on="component").select("doc_id", "split").sort("doc_id")
+
+
+def _lists(pairs: pl.DataFrame) -> dict[str, list[str]]:
+    """Give the ascending partners of each document in `pairs`."""
+    partners: dict[str, list[str]] = {}
+    for first, second in pairs.select("first", "second").iter_rows():
+        partners.setdefault(first, []).append(second)
+        partners.setdefault(second, []).append(first)
+    return {name: sorted(found) for name, found in partners.items()}
 
 
 def _usable(citations: pl.DataFrame, documents: pl.DataFrame, most: int, intake: Intake) -> pl.DataFrame:

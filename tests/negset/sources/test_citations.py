@@ -51,7 +51,9 @@ def test_what_is_cited_together_is_positive_both_ways(world):
 def test_a_pair_below_the_count_is_no_positive(world):
     """a and b are cited together twice, a and c once."""
     citations = [("x", "a"), ("x", "b"), ("y", "a"), ("y", "b"), ("y", "c")]
-    assert positives(world(citations, min_cocitations=2)) == both_ways("ab")
+    tables = world(citations, min_cocitations=2)
+    assert positives(tables) == both_ways("ab")
+    assert dict(tables.queries.select("query_id", "metadata").rows()) == dict.fromkeys("ab", '{"cited_with":["c"]}')
     assert positives(world(citations, min_cocitations=3)) == set()
 
 
@@ -161,7 +163,9 @@ def test_pairs_are_what_the_definition_says(cited, least):
         (a, b): sum((citing, a) in cited and (citing, b) in cited for citing in "uvwxyz")
         for a, b in itertools.combinations("abcde", 2)
     }
-    assert found.select("first", "second").rows() == sorted(pair for pair, count in together.items() if count >= least)
+    assert found.select("first", "second", "enough").rows() == sorted(
+        (*pair, count >= least) for pair, count in together.items() if count
+    )
 
 
 def test_a_pair_is_known_from_the_day_it_was_cited_often_enough(files):

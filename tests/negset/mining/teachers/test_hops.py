@@ -11,15 +11,19 @@ from negset.mining.teacher import Pairs
 from negset.mining.teachers import hops
 from schemas.config import BuildConfig, MineConfig
 
+ABOUT = {"query_id": pl.String, "metadata": pl.String}
+
 
 @pytest.fixture
 def scored(teaching_inputs, memory_snapshot):
     """Give a function from labels to {(query, doc): score} of all pairs; queries and documents bear the same names."""
 
-    def score(labels, documents="abcd", queries="abcd"):
+    def score(labels, documents="abcd", queries="abcd", **seldom):
         snapshot = memory_snapshot(
             {name: f"text {name}" for name in documents}, {name: f"query {name}" for name in queries}, []
         )
+        about = pl.DataFrame({"query_id": list(seldom), "metadata": list(seldom.values())}, schema=ABOUT)
+        snapshot._queries = snapshot.queries().join(about, on="query_id", how="left", maintain_order="left")
         mining = MiningInputs(snapshot, MineConfig(), 13)
         labelled = Pairs(
             np.array([queries.index(query) for query, _ in labels], dtype=np.int64),
@@ -47,6 +51,13 @@ def test_a_shared_target_counts_too(scored):
 def test_a_query_that_is_no_document_has_its_positives_neighbours(scored):
     found = scored(["za", "bc", "ab"], queries="abcdz")
     assert (found["z", "b"], found["z", "c"], found["z", "d"]) == (1, 0, 0)
+
+
+def test_what_is_cited_with_the_query_too_seldom_is_neither(scored):
+    """a and b are positives of each other; a and c were cited together once, which does not count."""
+    found = scored(["ab", "ba"], a='{"cited_with":["c","gone"],"year":7}', b='{"year":7}')
+    assert found["a", "c"] == 1
+    assert found["a", "d"] == found["c", "a"] == 0  # c is no query of the citations: it says nothing
 
 
 def test_without_labels_nothing_is_near(scored):
