@@ -62,6 +62,9 @@ class ColumnsConfig(Section):
     """When a judgement was made; without it, it is known as soon as its query and document are."""
     positive: str = "positive"
     """Text of the positive, in a source of pairs."""
+    citing_id: str = "citing_id"
+    cited_id: str = "cited_id"
+    """Who cites whom, in a source of citations."""
 
 
 class SourceConfig(Section):
@@ -82,6 +85,7 @@ class SourceConfig(Section):
         "stackexchange",
         "pairs",
         "docstrings",
+        "citations",
     ]
     path: str = ""
     corpus: str = ""
@@ -93,7 +97,12 @@ class SourceConfig(Section):
     split: str = "train"
     """Split given to rows of a source that knows no splits."""
     held_out: float = Field(0.0, ge=0, lt=1)
-    """Share of the queries, by hash of their normalised text, that become the split `test`."""
+    """Share of the queries, by hash of their normalised text, that become the split `test`; in a source of citations
+    share of the connected components, by hash of their smallest id."""
+    min_cocitations: int = Field(1, ge=1)
+    """Documents that must cite two documents together for these to be positives, in a source of citations."""
+    max_citations: int = Field(100, ge=2)
+    """A document that cites more than this pairs nothing (a review cites much that has little in common)."""
     id_width: int = Field(0, ge=0)
     """Pad the number at the end of a document id with zeros to this width (TREC qrels often do not)."""
     max_bad_share: float = Field(0.001, ge=0, le=1)

@@ -1,7 +1,8 @@
 """Whose label the neighbours of a document bear (LOOK, leave-one-out nearest neighbours; formula ours, see `labels`).
 
 A high share of neighbours that are positives of the query says that an unlabelled document is one too; the filter
-`neighbours` takes it out. A labelled positive with a low share may be labelled wrongly: `negset labels` lists those.
+`labelled_neighbours` takes it out. A labelled positive with a low share may be labelled wrongly: where it was mined,
+the set's `candidates` hold its share among the `scores`.
 """
 
 from typing import TYPE_CHECKING, Final

@@ -21,6 +21,7 @@ TAUGHT = {
     "ar2": "relevance",
     "cet": "selection",
     "clipn": "yes_no",
+    "cocitation": "hops",
     "denoised": "relevance",
     "event-driven": "event",
     "gistembed": "guide",

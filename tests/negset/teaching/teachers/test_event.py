@@ -2,12 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from negset.teaching.teachers import event
 
 from negset.errors import ConfigError
 from negset.mining.miner import MiningInputs
 from negset.mining.selection_inputs import SelectionInputs  # noqa: F401
 from negset.teaching.teacher import Pairs
+from negset.teaching.teachers import event
 from schemas.config import MineConfig, TimeConfig
 from schemas.teach import TeachConfig
 
