@@ -99,3 +99,28 @@ def test_in_a_build_of_citations_what_is_two_hops_away_is_masked_and_no_negative
     assert not found["cocitation"] & two_hops
     assert {("d0", "d3"), ("d3", "d0")} <= found["cocitation"]
     assert found["naive"] & two_hops
+
+
+def test_in_a_build_what_is_cited_together_too_seldom_is_neither(select, store, tmp_path):
+    """a and b are cited together twice, a and c once; d is cited with nobody."""
+    texts = {name: f"paper on one subject, {name}" for name in "abcd"}
+    pl.DataFrame({"doc_id": list(texts), "text": list(texts.values())}).write_parquet(tmp_path / "corpus.parquet")
+    citations = [("x", "a"), ("x", "b"), ("y", "a"), ("y", "b"), ("z", "a"), ("z", "c")]
+    pl.DataFrame(citations, schema=["citing_id", "cited_id"], orient="row").write_parquet(
+        tmp_path / "citations.parquet"
+    )
+    config = {
+        "name": "papers",
+        "source": {"format": "citations", "path": str(tmp_path), "min_cocitations": 2},
+        "encoder": {"dimensions": 2},
+        "mine": {"miners": ["random"]},
+        "recipe": {"name": str(tmp_path / "r.toml"), "negatives": 12},
+    }
+    found = {}
+    for rules in (["two_hops"], []):
+        text = "".join(f'[[rules]]\nname = "{name}"\n' for name in [*rules, "uniform"])
+        (tmp_path / "r.toml").write_text(text + "k = 4\n")
+        negatives = select(BuildConfig.model_validate(config), store).table("negatives")
+        found[len(rules)] = set(negatives.select("query_id", "doc_id").rows())
+    assert found[1] == {("a", "d"), ("b", "d"), ("b", "c")}
+    assert found[0] == {*found[1], ("a", "c")}
