@@ -1,24 +1,18 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import polars as pl
 import pytest
 
 from negset.errors import ConfigError
-from negset.mining.cells import mine_cells
-from negset.mining.ledger import candidate_blocks
 from negset.mining.miner import MiningInputs
-from negset.mining.recipe import bind_recipe, load_recipe
-from negset.mining.selection_inputs import SelectionInputs  # noqa: F401
 from negset.mining.teacher import Pairs
 from negset.mining.teachers import event
-from schemas.config import MineConfig, RecipeConfig, TimeConfig
+from schemas.config import MineConfig
 from schemas.teach import TeachConfig
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-LIMITED = MineConfig(time=TimeConfig(limit=True, grace="1d"))
 
 
 @pytest.fixture
