@@ -24,6 +24,8 @@ KINDS = {
     "rank_random": pl.Int32,
     "score_geo": pl.Float64,
     "score_event": pl.Float64,
+    "score_judge": pl.Float64,
+    "score_votes": pl.Float64,
     "score_vote": pl.Float64,
     "score_vote_spread": pl.Float64,
     "score_guide": pl.Float64,
