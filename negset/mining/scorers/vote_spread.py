@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from negset.mining.rankers import rankers
+from negset.mining.rankers import lowest_positive, rankers
 from negset.mining.rules import rule
 from negset.mining.zoo import ZooParams, add_places, spread, voted
 
@@ -19,6 +19,8 @@ def vote_spread(candidates: pl.LazyFrame, params: VoteSpreadParams) -> pl.LazyFr
     """
     names = rankers(candidates.collect_schema().names(), params.named)
     placed, own = add_places(candidates, names)
-    return placed.with_columns(
-        score_vote_spread=voted(own, spread(own)), positive_score_vote_spread=pl.lit(None, dtype=pl.Float64)
-    ).drop(own)
+    return (
+        placed.with_columns(score_vote_spread=voted(own, spread(own)))
+        .with_columns(positive_score_vote_spread=lowest_positive("score_vote_spread"))
+        .drop(own)
+    )

@@ -1,8 +1,8 @@
 """Whether a document is about the event that the query asks about, or about an older one (event-driven retrieval).
 
 Two events have one key (a place, a product) where they are of one kind; the window of time tells them apart. A score
-says what the document is to the query: 1 the same event, 0.5 a stale one, 0 anything else. The idea of negatives
-from older events is ours, after what "Event-driven Real-time Retrieval in Web Search" (arXiv 2312.00372) says.
+says what the document is to the query: 1 the same event, 0.5 a stale one, 0 anything else. After what "Event-driven
+Real-time Retrieval in Web Search" (arXiv 2312.00372) says of intent; negatives from older events are ours.
 """
 
 from typing import TYPE_CHECKING, Final

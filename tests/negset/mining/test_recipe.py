@@ -118,7 +118,8 @@ def test_reports_of_the_own_event_go_before_duplicates_are_looked_for():
 
 
 def test_the_nearest_in_space_are_taken_by_that_miner_whatever_comes_first():
-    last = bind(miners=("dense", "geo"), name="sample4geo").rules[-1]
+    own, last = bind(miners=("dense", "geo"), name="sample4geo").rules[-2:]
+    assert (own.rule.name, own.params.by, own.params.over, own.params.last) == ("rank_window", "geo", "raw", 128)
     assert (last.rule.name, last.params.miners) == ("ensemble", "geo")
     with pytest.raises(IncompatibleRuleError, match=r"add 'geo' to mine\.miners"):
         bind(name="sample4geo")

@@ -225,6 +225,10 @@ def random_blocks(mined_candidates, seed, queries=12):
         is_positive=(chance.random(rows) < 0.2).tolist(),
         is_own_text=(chance.random(rows) < 0.1).tolist(),
     )
+    frame = frame.with_columns(
+        rank_geo=pl.Series([at or None for at in chance.integers(0, 9, rows).tolist()], dtype=pl.Int32),
+        score_geo=pl.Series(-chance.integers(0, 400, rows).astype(float)),
+    )
     return frame.sort("query", "score", "doc", descending=[False, True, False])
 
 

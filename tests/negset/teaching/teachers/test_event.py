@@ -5,16 +5,14 @@ import pytest
 
 from negset.errors import ConfigError
 from negset.mining.miner import MiningInputs
-from negset.mining.selection_inputs import SelectionInputs  # noqa: F401
 from negset.teaching.teacher import Pairs
 from negset.teaching.teachers import event
-from schemas.config import MineConfig, TimeConfig
+from schemas.config import MineConfig
 from schemas.teach import TeachConfig
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-LIMITED = MineConfig(time=TimeConfig(limit=True, grace="1d"))
 
 
 @pytest.fixture
