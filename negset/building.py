@@ -21,20 +21,21 @@ from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, query_choice, recipe, selection, selection_inputs, teaching
+from negset.mining import budget, ledger, query_choice, recipe, selection, selection_inputs
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
 from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
-from negset.mining.teacher import NO_SECRETS, find_teacher
 from negset.mining.times import grace_of
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
+from negset.teaching import scoring
+from negset.teaching.teacher import NO_SECRETS, find_teacher
 from negset.text import document_texts
 from negset.vectors import open_vectors
 from schemas.config import BuildConfig
@@ -201,9 +202,9 @@ def scored_blocks(
     blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
     if not refs.scores:
         return blocks
-    scores = {teacher: teaching.open_scores(store, ref) for teacher, ref in refs.scores.items()}
+    scores = {teacher: scoring.open_scores(store, ref) for teacher, ref in refs.scores.items()}
     shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
-    return teaching.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+    return scoring.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
 
 
 def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
@@ -215,7 +216,7 @@ def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -
 def scores_key(config: BuildConfig, refs: LedgerRefs, teacher: str, store: Store) -> str:
     """Name what `teacher` gives the candidates."""
     inputs = open_inputs(config, refs.mining, store, with_vectors=False)
-    return teaching.scores_fingerprint(config, inputs, refs.cells, teacher, _guide_content(refs, teacher))
+    return scoring.scores_fingerprint(config, inputs, refs.cells, teacher, _guide_content(refs, teacher))
 
 
 def teach(
@@ -232,7 +233,7 @@ def teach(
         guide = (open_vectors(store, refs.guide.query_vectors), open_vectors(store, refs.guide.document_vectors))
     content = _guide_content(refs, teacher)
     inputs = open_inputs(config, refs.mining, store)
-    return teaching.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
+    return scoring.teach(config, inputs, refs.cells, teacher, store, guide, content, progress, secrets)
 
 
 def _guide_content(refs: LedgerRefs, teacher: str) -> str:

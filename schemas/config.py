@@ -62,6 +62,9 @@ class ColumnsConfig(Section):
     """When a judgement was made; without it, it is known as soon as its query and document are."""
     positive: str = "positive"
     """Text of the positive, in a source of pairs."""
+    citing_id: str = "citing_id"
+    cited_id: str = "cited_id"
+    """Who cites whom, in a source of citations."""
 
 
 class SourceConfig(Section):
@@ -82,6 +85,7 @@ class SourceConfig(Section):
         "stackexchange",
         "pairs",
         "docstrings",
+        "citations",
     ]
     path: str = ""
     corpus: str = ""
@@ -93,7 +97,12 @@ class SourceConfig(Section):
     split: str = "train"
     """Split given to rows of a source that knows no splits."""
     held_out: float = Field(0.0, ge=0, lt=1)
-    """Share of the queries, by hash of their normalised text, that become the split `test`."""
+    """Share of the queries, by hash of their normalised text, that become the split `test`; in a source of citations
+    share of the connected components, by hash of their smallest id."""
+    min_cocitations: int = Field(1, ge=1)
+    """Documents that must cite two documents together for these to be positives, in a source of citations."""
+    max_citations: int = Field(100, ge=2)
+    """A document that cites more than this pairs nothing (a review cites much that has little in common)."""
     id_width: int = Field(0, ge=0)
     """Pad the number at the end of a document id with zeros to this width (TREC qrels often do not)."""
     max_bad_share: float = Field(0.001, ge=0, le=1)
@@ -193,6 +202,19 @@ class GeoConfig(Section):
         return self
 
 
+class RelationConfig(Section):
+    """What a directed relation rules out, where queries are documents: labels read backwards, and siblings."""
+
+    reverse: bool = True
+    """Propose the documents that, as queries, have the query's document as a positive."""
+    siblings: bool = True
+    """Propose the documents that, as queries, share a positive with the query."""
+    by: Literal["id", "text"] = "id"
+    """What says which document a query is: the same id, or its text as the document's text or title."""
+    max_siblings: int = Field(100, ge=1)
+    """Siblings of a query by one shared positive; with more, those that follow it in the order of ids."""
+
+
 class TimeConfig(Section):
     """What a query may know: with `limit`, documents created when it was asked (`asked_at`) or before.
 
@@ -209,7 +231,7 @@ class TimeConfig(Section):
 class MineConfig(Section):
     """Which miners propose candidates, and how many for each query."""
 
-    miners: tuple[Literal["dense", "bm25", "random", "run", "geo"], ...] = Field(("dense",), min_length=1)
+    miners: tuple[Literal["dense", "bm25", "random", "run", "geo", "relation"], ...] = Field(("dense",), min_length=1)
     depth: int = Field(100, ge=1)
     """Ranks kept for each query and miner, on top of one for each of its positives."""
     splits: tuple[str, ...] = ()
@@ -224,6 +246,7 @@ class MineConfig(Section):
     random: RandomConfig = RandomConfig()
     run: RunConfig = RunConfig()
     geo: GeoConfig = GeoConfig()
+    relation: RelationConfig = RelationConfig()
 
 
 class RecipeConfig(Section):

@@ -164,6 +164,13 @@ class EventConfig(Section):
     """How far apart `created_at` and `asked_at` of one event may be: a number and s, m, h, d or w."""
 
 
+class HopsConfig(Section):
+    """The graph of labels: what is a positive of a positive."""
+
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
 class TeachConfig(Section):
     """Teachers, a section each."""
 
@@ -174,12 +181,12 @@ class TeachConfig(Section):
     cross_encoder: CrossEncoderConfig = CrossEncoderConfig()
     judge: JudgeConfig = JudgeConfig()
     votes: VotesConfig = VotesConfig()
+    prototype: PrototypeConfig = PrototypeConfig()
+    neighbours: NeighboursConfig = NeighboursConfig()
+    event: EventConfig = EventConfig()
+    hops: HopsConfig = HopsConfig()
 
     @property
     def vote_agreement(self) -> VotesConfig:
         """Options of the teacher `vote_agreement`, which reads the same file as `votes`."""
         return self.votes
-
-    prototype: PrototypeConfig = PrototypeConfig()
-    neighbours: NeighboursConfig = NeighboursConfig()
-    event: EventConfig = EventConfig()

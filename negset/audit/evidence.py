@@ -16,9 +16,9 @@ from negset.mining.ledger import Ledger, candidate_blocks, computed_scores, open
 from negset.mining.miner import MiningInputs
 from negset.mining.positives import doc_ids, doc_texts, known_positives, labelled_positives, query_texts
 from negset.mining.selection_inputs import query_leaks
-from negset.mining.teacher import Pairs, find_teacher, pack
-from negset.mining.teaching import Scores, with_scores
 from negset.store import Store
+from negset.teaching.scoring import Scores, with_scores
+from negset.teaching.teacher import Pairs, find_teacher, pack
 from schemas.refs import CellsRef
 from schemas.teach import TeachConfig
 

@@ -8,9 +8,9 @@ from negset.audit.evidence import Evidence, open_evidence
 from negset.errors import ConfigError
 from negset.mining.duplicates import open_duplicates
 from negset.mining.recipe import BoundRecipe
-from negset.mining.teacher import find_teacher
-from negset.mining.teaching import open_scores
 from negset.store import Store
+from negset.teaching.scoring import open_scores
+from negset.teaching.teacher import find_teacher
 from schemas.config import BuildConfig
 from schemas.refs import LedgerRefs
 

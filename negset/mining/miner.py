@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from negset.snapshot import Snapshot
     from negset.vectors import Vectors
 
-FILES: Final = {"dense": "dense", "bm25": "bm25", "random": "random_documents", "run": "run", "geo": "geo"}
+FILES: Final = {
+    **{name: name for name in ("dense", "bm25", "run", "geo", "relation")},
+    "random": "random_documents",
+}
 """Name in a configuration to file: `random` is the name of a module of Python's own."""
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from negset.errors import ConfigError, IncompatibleRuleError, hint
 from negset.fingerprint import fingerprint
 from negset.mining.rules import ChanceParams, Params, Rule, SamplerParams, find_rule, rules
-from negset.mining.teacher import teacher_summary, teachers
+from negset.teaching.teacher import teacher_summary, teachers
 from schemas.config import RecipeConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig

@@ -32,6 +32,8 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[Option, ...]]]] = MappingProxyType(
 )
 """Rule to option to the values that are tried, one option at a time, in every recipe that sets it and has the rule
 once. Whatever is not here is tried as its recipe has it."""
+COSTLY: Final = ("judge",)
+"""Teachers that may cost money: tuning asks them only where the configured recipe does, or their recipe is named."""
 CURRENT: Final = "as configured"
 RANDOM: Final = "random"
 
@@ -68,7 +70,10 @@ def list_candidates(config: BuildConfig, recipes: Sequence[str] = ()) -> Candida
         load_recipe(RecipeConfig(name=name))  # an unknown name is a mistake of the caller, not of the miners
         for variant in _variants(config, name):
             found = _fitting(variant, left_out)
-            if found is not None and _same(found) not in seen:
+            asked = set(found.bound.teachers) - set(tried[0].bound.teachers) if found is not None else set()
+            if found is not None and not recipes and asked & set(COSTLY):
+                left_out[found.name] = f"it asks {', '.join(sorted(asked))}, which may cost money; name it in --recipes"
+            elif found is not None and _same(found) not in seen:
                 seen.add(_same(found))
                 tried.append(found)
     return Candidates(tuple(tried), left_out)

@@ -23,7 +23,7 @@ _HELD_OUT = ("test", "dev", "validation", "valid", "val")
 
 
 class Reader(Protocol):
-    """What each module of a format offers."""
+    """What each module of a format offers; `OWN_SPLITS = True` too where it sees to `source.held_out` itself."""
 
     def read(self, source: SourceConfig) -> SourceTables:
         """Read the tables of `source`."""
@@ -38,9 +38,10 @@ def read_source(source: SourceConfig) -> SourceTables:
     Of a source as of some time, what came later is left out before anything is concluded from the rows.
     Raises InputError naming file and line where the source is not what it is said to be.
     """
-    tables = _reader(source).read(source)
-    tables = known_tables(_padded(tables, source.id_width), source)
-    return _held_out(_with_splits(tables, source.split), source)
+    reader = _reader(source)
+    tables = known_tables(_padded(reader.read(source), source.id_width), source)
+    settled = _with_splits(tables, source.split)
+    return settled if getattr(reader, "OWN_SPLITS", False) else _held_out(settled, source)
 
 
 def source_fingerprint(source: SourceConfig) -> str:

@@ -61,6 +61,11 @@ def _jsonl(place: Place, path: str) -> SourceConfig | None:
     return SourceConfig(format="jsonl", path=path) if _has(place, *tables) else None
 
 
+def _citations(place: Place, path: str) -> SourceConfig | None:
+    files = [f"{table}.parquet|{table}/*.parquet|{table}.jsonl|{table}.jsonl.gz" for table in ("corpus", "citations")]
+    return SourceConfig(format="citations", path=path, held_out=HELD_OUT) if _has(place, *files) else None
+
+
 def _msmarco(place: Place, path: str) -> SourceConfig | None:
     files = ("collection.tsv|collection.tsv.gz", "queries.*tsv*", "qrels.*tsv*")
     return SourceConfig(format="msmarco", path=path) if _has(place, *files) else None
@@ -119,6 +124,7 @@ _SIGNS: Final[dict[str, Callable[[Place, str], SourceConfig | None]]] = {
     "BEIR (corpus.jsonl, queries.jsonl, qrels/*.tsv)": _beir,
     "Parquet tables (corpus, queries, qrels)": _parquet,
     "JSON lines tables (corpus, queries, qrels)": _jsonl,
+    "documents and citations (corpus, citations; Parquet or JSON lines)": _citations,
     "MS MARCO (collection.tsv, queries.*.tsv, qrels.*.tsv)": _msmarco,
     "Stack Exchange (Posts.xml, PostLinks.xml)": _stackexchange,
     "SMART (*.all.*, *.qry, *qrel)": _smart,

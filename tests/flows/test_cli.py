@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from flows.cli import main
-from negset.mining.teacher import teachers
+from negset.teaching.teacher import teachers
 
 
 def test_the_help_lists_every_command(capsys):

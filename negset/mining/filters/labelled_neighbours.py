@@ -9,7 +9,7 @@ from negset.mining.rules import EPSILON, Params, reject, rule
 class LabelledNeighboursParams(Params):
     """How many of a document's neighbours may be positives of the query."""
 
-    share: float = Field(0.5, ge=0, le=1, description="highest share of neighbours that are positives of the query")
+    share: float = Field(0.1, ge=0, le=1, description="highest share of neighbours that are positives of the query")
 
 
 @rule("labelled_neighbours", kind="filter", needs=["score_neighbours"], params=LabelledNeighboursParams, suspects=True)

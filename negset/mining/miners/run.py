@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from negset.arrays import Floats, Rows
 from negset.errors import ConfigError, InputError, MissingColumnsError, listed
 from negset.fingerprint import file_digest
-from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
+from negset.mining.miner import MiningInputs, OpenMiner
 from negset.mining.positives import doc_ids
+from negset.mining.scored_pairs import ScoredPairs, open_partition, score_pairs
 from negset.mining.times import last_moments, moments_of_creation
-from negset.search import Hits, canonical, top_hits
+from negset.search import canonical
 
 VERSION = 2
 MAX_UNKNOWN_SHARE: Final = 0.1
@@ -31,12 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(ScoredPairs):
     """Scored pairs by row numbers of the snapshot, sorted by (query, doc), and what could not be placed."""
 
-    query: Rows
-    doc: Rows
-    score: Floats
     unknown_queries: int
     unknown_documents: int
 
@@ -53,7 +50,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     if later:
         about = (inputs.config.run.path, later, len(run.doc))
         _log.warning("%s: %d of %d rows are of documents created after what mine.time lets their query know", *about)
-    return OpenMiner(open_partition=partial(_open_partition, run), score_pairs=partial(score_pairs, run))
+    return OpenMiner(open_partition=partial(open_partition, run), score_pairs=partial(score_pairs, run))
 
 
 def read_run(path: Path, query_ids: pl.Series, documents: pl.Series) -> Run:
@@ -79,42 +76,12 @@ def read_run(path: Path, query_ids: pl.Series, documents: pl.Series) -> Run:
     return run
 
 
-def score_pairs(run: Run, queries: Queries, documents: Documents, query_P: Rows, doc_P: Rows) -> Floats:
-    """Give the run's score of each pair, NaN where the run has none."""
-    width = max(int(run.doc.max(initial=0)), int(documents.rows.max(initial=0))) + 1
-    keys = run.query * width + run.doc
-    wanted = queries.rows[query_P] * width + documents.rows[doc_P]
-    place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-    if not len(keys):
-        return np.full(len(wanted), np.nan)
-    return np.where(keys[place] == wanted, run.score[place], np.nan)
-
-
 def count_later(run: Run, inputs: MiningInputs) -> int:
     """Count the pairs of `run` whose document was created after what its query may know."""
     until_Q = last_moments(inputs.snapshot.queries().get_column("asked_at"), inputs.config.time)
     created = inputs.snapshot.document_columns("created_at").get_column("created_at")
     created_N = moments_of_creation(created, inputs.config.time)
     return int((created_N[run.doc] > until_Q[run.query]).sum())
-
-
-def _open_partition(run: Run, documents: Documents) -> Search:
-    place = np.searchsorted(documents.rows, run.doc)
-    inside = np.zeros(len(place), dtype=bool)
-    within = place < len(documents.rows)
-    inside[within] = documents.rows[place[within]] == run.doc[within]
-    created = documents.created[place[inside]]
-    return partial(_mine_block, run.query[inside], place[inside], run.score[inside], created)
-
-
-def _mine_block(query_P: Rows, doc_P: Rows, score_P: Floats, created_P: Rows, queries: Queries) -> Hits:
-    first, last = np.searchsorted(query_P, queries.rows), np.searchsorted(query_P, queries.rows, side="right")
-    count = last - first
-    places = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
-    query = np.repeat(np.arange(len(count)), count)
-    known = created_P[places] <= queries.until[query]
-    places = places[known]
-    return top_hits(Hits(query[known], doc_P[places], score_P[places]), queries.depths)
 
 
 def _path(inputs: MiningInputs) -> Path:

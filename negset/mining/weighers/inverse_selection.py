@@ -3,8 +3,8 @@
 import polars as pl
 from pydantic import Field
 
-from negset.mining.coupled import LARGEST_EXPONENT
 from negset.mining.rules import Params, rule, scored, survives, weigh
+from negset.teaching.coupled import LARGEST_EXPONENT
 
 
 class InverseSelectionParams(Params):

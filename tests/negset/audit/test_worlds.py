@@ -13,8 +13,8 @@ from negset.audit.worlds import forget_units, make_worlds, select_worlds
 from negset.mining.ledger import candidate_blocks
 from negset.mining.selection import select_blocks
 from negset.mining.selection_inputs import open_selection_inputs
-from negset.mining.teaching import Scores
 from negset.store import Store
+from negset.teaching.scoring import Scores
 from schemas.teach import GuideConfig, TeachConfig
 from tests.negset.audit.conftest import LABELS, MINERS
 

@@ -181,3 +181,10 @@ def test_the_first_twenty_of_many_are_named_and_all_are_counted():
 def test_nothing_to_compare_passes():
     found = results(asked(["a"]), documents(["b"]), texts([]))
     assert all(check.passed for check in found.values())
+
+
+def test_two_of_ours_that_are_alike_and_made_of_two_of_theirs_are_no_pair():
+    """Nearly all of their shingles are known, but no one text has them."""
+    first, second = "a b c d e f g h i j k l", "m n o p q r s t u v w x"
+    both = [f"{first} {second}", f"{first}, {second}!"]
+    assert find_pairs(documents(both), texts([first, second]), ContaminationConfig()).height == 0

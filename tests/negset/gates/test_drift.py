@@ -117,6 +117,8 @@ def test_fewer_negatives_for_a_query_fail(versions):
 
 
 def test_a_shift_of_the_scores_fails(versions):
+    fallen = usual_negatives().with_columns(pl.col("score") - 0.1)
+    assert failed(versions("now", fallen), versions("before")) == ["drift_scores"]
     moved = usual_negatives().with_columns(pl.col("score") + 0.1)
     assert failed(versions("now", moved), versions("before")) == ["drift_scores"]
     assert failed(versions("now", usual_negatives().with_columns(pl.col("score") + 0.001)), versions("before")) == []

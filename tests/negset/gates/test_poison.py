@@ -104,6 +104,13 @@ def test_a_snippet_in_thirty_rows_of_one_source_is_named_once(clean_sources):
     assert found.item(0, "lift") >= 10
 
 
+def test_a_source_that_is_a_third_of_the_corpus_is_compared_with_the_rest(write_sentence):
+    """Against all documents, itself among them, its lift could be no more than three."""
+    few = sources(random.Random(2), write_sentence, documents=900, places=3)
+    assert inserted_runs(few).height == 0
+    assert inserted_runs(planted(few, "site01", 30))["source"].to_list() == ["site01"]
+
+
 def test_clean_sources_raise_no_alarm(clean_sources):
     assert inserted_runs(clean_sources).height == 0
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from negset.lots import id_keys
+from negset.teaching.teacher import teachers
 
 Frame = Callable[..., pl.DataFrame]
 World = Callable[[float], pl.DataFrame]
@@ -23,23 +24,9 @@ KINDS = {
     "positive_score_bm25": pl.Float64,
     "rank_random": pl.Int32,
     "score_geo": pl.Float64,
-    "score_event": pl.Float64,
-    "score_judge": pl.Float64,
-    "score_votes": pl.Float64,
     "score_vote": pl.Float64,
     "score_vote_spread": pl.Float64,
-    "score_guide": pl.Float64,
-    "positive_score_guide": pl.Float64,
-    "score_cross_encoder": pl.Float64,
-    "positive_score_cross_encoder": pl.Float64,
-    "score_relevance": pl.Float64,
-    "positive_score_relevance": pl.Float64,
-    "score_selection": pl.Float64,
-    "score_vote_agreement": pl.Float64,
-    "score_yes_no": pl.Float64,
-    "positive_score_yes_no": pl.Float64,
-    "score_prototype": pl.Float64,
-    "score_neighbours": pl.Float64,
+    **{f"{column}_{name}": pl.Float64 for name in teachers() for column in ("score", "positive_score")},
     "is_positive": pl.Boolean,
     "is_own_text": pl.Boolean,
     "judged": pl.Boolean,

@@ -14,17 +14,20 @@ from negset.mining.rules import Params, rule
 from schemas.config import RecipeConfig
 
 PLAIN = [
-    *["abs", "atss", "ensemble-cross", "ensemble-intra", "fused", "margin-pos", "naive", "nv-retriever", "perc-pos"],
-    *["random", "sample4geo", "shifted", "simans", "star", "strata"],
+    *["abs", "asl", "atss", "ensemble-cross", "ensemble-intra", "fused", "margin-pos", "naive", "nv-retriever"],
+    *["perc-pos", "random", "sample4geo", "shifted", "simans", "star", "strata"],
 ]
 TAUGHT = {
     "ar2": "relevance",
     "cet": "selection",
     "clipn": "yes_no",
+    "cocitation": "hops",
     "denoised": "relevance",
     "event-driven": "event",
     "gistembed": "guide",
     "llm-judge": "judge",
+    "look": "neighbours",
+    "protoclip": "prototype",
     "reviewed": "votes",
     "rlhn": "relevance",
     "rocketqa": "relevance",
@@ -61,7 +64,7 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     recipe = load_recipe(RecipeConfig(name=name))
     assert recipe.description
     assert recipe.source
-    bound = bind(miners=("dense", "random", "geo", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
     first = names(bound)[: 5 if name == "event-driven" else 4]
     assert [rule for rule in first if rule != "stale_event"] == GUARDS
     assert bound.wanted == 4
@@ -104,7 +107,7 @@ def test_a_shipped_recipe_binds_guards_against_twins_and_names_its_source(name):
     ],
 )
 def test_shipped_recipes_have_the_papers_numbers(name, rest):
-    bound = bind(miners=("dense", "random", "geo", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
     assert [(step.rule.name, step.params.model_dump()) for step in bound.rules[4:]] == rest
 
 
@@ -136,7 +139,7 @@ def test_what_people_and_models_say_comes_before_the_scores():
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_a_recipe_asks_the_teacher_it_is_named_for_and_no_other(name):
-    bound = bind(miners=("dense", "random", "geo", *TAUGHT.values()), name=name)
+    bound = bind(miners=("dense", "random", "geo", "relation", *TAUGHT.values()), name=name)
     asked = {teacher for teacher in TAUGHT.values() if f"score_{teacher}" in needs(bound)}
     assert asked == ({TAUGHT[name]} if name in TAUGHT else set())
 

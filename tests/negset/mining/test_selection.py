@@ -235,7 +235,7 @@ def random_blocks(mined_candidates, seed, queries=12):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    name=st.sampled_from(shipped_recipes()),
+    name=st.sampled_from([name for name in shipped_recipes() if name != "asl"]),  # needs the miner `relation`
     cuts=st.lists(st.integers(1, 11), max_size=4, unique=True),
 )
 def test_totals_add_up_no_positive_is_sampled_and_blocks_do_not_matter(world, mined_candidates, seed, name, cuts):
@@ -279,6 +279,12 @@ def test_a_score_that_is_not_finite_stops_the_build(world, mined_candidates, wro
     inputs, recipe = world("naive")
     with pytest.raises(ContractError, match=r"1 candidates .* not finite: \(q000, d01\)"):
         select_negatives([mined_candidates([0.5, wrong])], inputs, recipe)
+
+
+def test_a_teachers_score_that_is_not_finite_stops_the_build_too(world, mined_candidates):
+    inputs, recipe = world("naive")
+    with pytest.raises(ContractError, match=r"1 candidates .* not finite: \(q000, d01\)"):
+        select_negatives([mined_candidates([0.5, 0.4], score_relevance=[0.1, float("nan")])], inputs, recipe)
 
 
 def test_blocks_out_of_order_and_lacking_columns(world, mined_candidates):

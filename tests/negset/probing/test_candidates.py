@@ -71,3 +71,15 @@ def test_an_unknown_name_is_an_error_that_knows_better():
 
 def test_labels_say_what_differs():
     assert recipe_label(_config(options={"percent_of_positive": {"share": 0.9}})) == "perc-pos share=0.9"
+
+
+def test_nobody_is_billed_for_a_recipe_that_was_not_named(tmp_path, monkeypatch):
+    """The recipe of a language model runs where it is named or configured, never because it is shipped."""
+    judged = tmp_path / "judged.toml"
+    judged.write_text('[[rules]]\nname = "margin"\nby = "judge"\n[[rules]]\nname = "top"\n')
+    monkeypatch.setattr("negset.probing.candidates.shipped_recipes", lambda: [str(judged)])
+    found = list_candidates(_config())
+    assert [one.name for one in found.tried] == [CURRENT]
+    assert "may cost money" in found.left_out[str(judged)]
+    assert str(judged) in [one.name for one in list_candidates(_config(), [str(judged)]).tried]
+    assert len(list_candidates(_config(name=str(judged))).tried) == 1

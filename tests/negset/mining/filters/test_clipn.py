@@ -2,7 +2,7 @@ import pytest
 
 from negset.mining.filters.clipn import ClipnParams, clipn
 from negset.mining.filters.max_score import MaxScoreParams, max_score
-from negset.mining.teachers.yes_no import chance_of_yes
+from negset.teaching.teachers.yes_no import chance_of_yes
 
 
 def rejected(frame):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from negset.mining.filters.unanswerable import UnanswerableParams, unanswerable
-from negset.mining.teachers.yes_no import chance_of_yes
+from negset.teaching.teachers.yes_no import chance_of_yes
 
 YES = chance_of_yes([5.0, 1.0, 0.0], [6.0, 0.0, 0.0]).tolist()
 

@@ -1,0 +1,1 @@
+"""Teachers: what scores pairs beyond the miners, and how the candidates of a build are put to it."""
