@@ -83,7 +83,8 @@ def run_rounds(
 def _varied(ordered: Sequence[str], family: Callable[[str], str]) -> list[str]:
     """Put what is above `OF_ONE_FAMILY` of its family behind all others; else the order stays."""
     seen: dict[str, int] = {}
-    first, later = [], []
+    first: list[str] = []
+    later: list[str] = []
     for name in ordered:
         seen[family(name)] = seen.get(family(name), 0) + 1
         (first if seen[family(name)] <= OF_ONE_FAMILY else later).append(name)
