@@ -28,6 +28,7 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[Option, ...]]]] = MappingProxyType(
         "mixture": {"random_ratio": (0.25, 0.5, 0.75)},
         "simans": {"sharpness": (0.25, 0.5, 1.0, 2.0)},
         "denoise": {"threshold": (0.1, 0.3, 0.5)},
+        "relabel_above_positive": {"least": (0.3, 0.7, 0.9)},
     }
 )
 """Rule to option to the values that are tried, one option at a time, in every recipe that sets it and has the rule

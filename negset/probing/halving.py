@@ -11,6 +11,8 @@ from negset.errors import ConfigError
 
 FINALISTS: Final = 4
 """Candidates that are measured in every round at least."""
+OF_ONE_FAMILY: Final = 2
+"""Variants of one recipe among the finalists, while there are others to take their place."""
 KEPT: Final = (1.0, 0.75, 0.5, 0.35, 0.25, 0.1)
 """Shares of the candidates that may go on after a round; the largest that the budget allows is taken."""
 SPEND: Final = 3
@@ -52,23 +54,41 @@ def _sizes(candidates: int, rounds: int, share: float) -> Schedule:
 
 
 def run_rounds(
-    schedule: Schedule, names: Sequence[str], measure: Callable[[str, int], float], always: Sequence[str] = ()
+    schedule: Schedule,
+    names: Sequence[str],
+    measure: Callable[[str, int], float],
+    always: Sequence[str] = (),
+    family: Callable[[str], str] = str,
 ) -> list[list[str]]:
     """Measure the survivors in each round and keep the best by the mean of all their rounds; give who was in which.
 
     `measure` gives a name's value in a round. Names in `always` are never dropped, and take no other's place. Ties go
-    to the name that comes first in `names`.
+    to the name that comes first in `names`. Once as few are left as in the last round, at most `OF_ONE_FAMILY` share
+    a `family`, more only where others are too few.
     """
     values: dict[str, list[float]] = {name: [] for name in names}
     rounds, alive = [], list(names)
     for number, size in enumerate(schedule.sizes):
         ordered = sorted(alive, key=lambda name: (-_mean(values[name]), names.index(name)))
+        if size == schedule.sizes[-1]:
+            ordered = _varied(ordered, family)
         kept = set(ordered[:size]) | set(always)
         alive = [name for name in names if name in kept and name in alive]
         for name in alive:
             values[name].append(measure(name, number))
         rounds.append(alive)
     return rounds
+
+
+def _varied(ordered: Sequence[str], family: Callable[[str], str]) -> list[str]:
+    """Put what is above `OF_ONE_FAMILY` of its family behind all others; else the order stays."""
+    seen: dict[str, int] = {}
+    first: list[str] = []
+    later: list[str] = []
+    for name in ordered:
+        seen[family(name)] = seen.get(family(name), 0) + 1
+        (first if seen[family(name)] <= OF_ONE_FAMILY else later).append(name)
+    return first + later
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ from negset.probing.bootstrap import Difference, Interval, Values, chosen_interv
 from negset.probing.candidates import CURRENT
 from negset.probing.collection import ProbeCollection
 from negset.probing.examples import ProbeSet, random_set
-from negset.probing.folds import Fold, cross_folds
+from negset.probing.folds import Fold, cross_folds, shared_positives
 from negset.probing.halving import plan_rounds, run_rounds
 from negset.probing.measuring import Measured, Probe, measure_set, measure_untrained
 from negset.probing.report import MEASURE, TEST, Step
@@ -49,7 +49,8 @@ class TuneReport:
 
     `worth` is the measure of choosing so and `gain` what it brings over the configured recipe, both without the luck
     of having been chosen; `before` and `control` are the untrained encoder and random documents on the same queries.
-    `idle` are candidates that gave no negatives to train on.
+    `idle` are candidates that gave no negatives to train on, `shared` counts the queries measured by a probe that was
+    trained on one of their positives.
     """
 
     chosen: str
@@ -61,6 +62,7 @@ class TuneReport:
     trainings: int
     rows: tuple[TuneRow, ...]
     idle: tuple[str, ...]
+    shared: int = 0
 
     def numbers(self) -> dict[str, object]:
         """Give everything as plain values, with `real` beside each difference."""
@@ -127,7 +129,8 @@ def tune(
         tell(f"round {number + 1} of {len(schedule.sizes)}: {name} {value:.4f}")
         return value
 
-    rounds = run_rounds(schedule, list(by_name), measure, [name for name in by_name if name == CURRENT])
+    always = [name for name in by_name if name == CURRENT]
+    rounds = run_rounds(schedule, list(by_name), measure, always, _recipe_of)
     pool = pool_of(folds)
     values_SQ = np.stack([_per_query(pool, runs[name]) for name in by_name])
     control = random_set(collection, pool, seed)
@@ -141,7 +144,13 @@ def tune(
         control=measure_set(probe, collection, control, folds, range(seed, seed + len(folds))).mean(MEASURE),
         seed=seed,
         idle=tuple(one.name for one in sets if one.name not in by_name),
+        shared=shared_positives(collection, tuple(folds)),
     )
+
+
+def _recipe_of(name: str) -> str:
+    """Give the recipe of a candidate's name, without its options."""
+    return name if name == CURRENT else name.split(" ")[0]
 
 
 def _per_query(pool: Rows, runs: Sequence[Measured]) -> Values:
@@ -166,6 +175,7 @@ def report_tuning(
     control: float,
     seed: int,
     idle: tuple[str, ...] = (),
+    shared: int = 0,
 ) -> TuneReport:
     """Choose the finalist with the highest mean, the first of equals, and compare all with it.
 
@@ -198,6 +208,7 @@ def report_tuning(
         trainings=sum(runs),
         rows=tuple(sorted(rows, key=_place)),
         idle=idle,
+        shared=shared,
     )
 
 

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negset.errors import ConfigError
-from negset.probing.folds import cross_folds, hold_out_split
+from negset.probing.folds import cross_folds, hold_out_split, shared_positives
 
 
 @given(st.lists(st.integers(0, 30), min_size=40, max_size=80), st.integers(0, 5))
 def test_folds_hold_out_each_query_once_and_never_train_on_its_text(collection_of, words, seed):
     texts = [f"text {word}" for word in words]
-    collection = collection_of([[0]] * len(texts), texts=texts)
+    collection = collection_of([[row] for row in range(len(texts))], texts=texts)
     try:
         folds = cross_folds(collection, np.arange(len(texts)), 3, limit=60, seed=seed)
     except ConfigError:
@@ -49,5 +49,31 @@ def test_a_split_without_positives_is_named(collection_of):
 
 
 def test_too_few_queries_for_folds_are_refused(collection_of):
-    with pytest.raises(ConfigError, match="2 queries with a positive are too few for 5 folds"):
-        cross_folds(collection_of([[0]] * 2), np.arange(2), 5, limit=9, seed=1)
+    with pytest.raises(ConfigError, match=r"2 queries with a positive, 2 groups .* are too few for 5 folds"):
+        cross_folds(collection_of([[0], [1]]), np.arange(2), 5, limit=9, seed=1)
+
+
+def test_queries_linked_by_positives_stay_in_one_fold_and_folds_are_balanced(collection_of):
+    chains = range(0, 40, 2)  # the ends of a chain share nothing but the middle
+    positives = [[one] for one in chains] + [[one, one + 1] for one in chains] + [[one + 1] for one in chains]
+    folds = cross_folds(collection_of(positives), np.arange(60), 5, limit=60, seed=1)
+    assert [len(fold.held_out) for fold in folds] == [12] * 5
+    assert shared_positives(collection_of(positives), folds) == 0
+    for fold in folds:
+        assert not set((fold.trained % 20).tolist()) & set((fold.held_out % 20).tolist())
+
+
+def test_a_group_larger_than_a_fold_is_cut_by_texts_and_counted(collection_of):
+    collection = collection_of([[0]] * 20, texts=[f"text {row // 2}" for row in range(20)])
+    folds = cross_folds(collection, np.arange(20), 5, limit=20, seed=1)
+    assert [len(fold.held_out) for fold in folds] == [4] * 5
+    assert shared_positives(collection, folds) == 20
+    for fold in folds:
+        assert not set((fold.trained // 2).tolist()) & set((fold.held_out // 2).tolist())
+
+
+def test_folds_do_not_depend_on_the_order_of_rows(collection_of):
+    collection = collection_of([[row // 3] for row in range(60)])
+    turned = cross_folds(collection, np.arange(60)[::-1].copy(), 5, limit=60, seed=1)
+    for one, other in zip(cross_folds(collection, np.arange(60), 5, limit=60, seed=1), turned, strict=True):
+        assert one.held_out.tolist() == other.held_out.tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from negset.errors import ConfigError
-from negset.probing.halving import FINALISTS, plan_rounds, run_rounds
+from negset.probing.halving import FINALISTS, Schedule, plan_rounds, run_rounds
 
 
 def test_rounds_shrink_to_the_finalists():
@@ -59,3 +59,12 @@ def test_what_must_stay_stays_and_takes_no_place():
 def test_ties_go_to_the_first_name():
     names = [f"r{place:02}" for place in range(16)]
     assert run_rounds(plan_rounds(16, 4, 32), names, lambda *_: 0.5)[-1] == names[:FINALISTS]
+
+
+def test_finalists_are_not_all_variants_of_one_recipe():
+    names = [f"a {number}" for number in range(6)] + ["b", "c", "d"]
+    values = {name: 1.0 - place / 10 for place, name in enumerate(names)}
+    rounds = run_rounds(Schedule((9, 4, 4)), names, lambda name, _: values[name], family=lambda name: name[0])
+    assert rounds[-1] == ["a 0", "a 1", "b", "c"]
+    alone = run_rounds(Schedule((6, 4)), names[:6], lambda name, _: values[name], family=lambda name: name[0])
+    assert alone[-1] == names[:4]
