@@ -55,7 +55,7 @@ def train(
     with shown_progress("train") as progress:
         begun = _static_start(store, start) if start else None
         report = training.run_training(
-            training_tables(opened), open_snapshot(store, snapshot), config, folder, begun, progress
+            training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress
         )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
@@ -63,12 +63,11 @@ def train(
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=report.trained, path=str(folder))
 
 
-def training_tables(opened: PublishedSet) -> object:
-    """Read the tables of a set that training needs; sets of earlier versions name no false negatives."""
+def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
+    """Read the tables of a set that training by `config` needs."""
     tables = import_module("negset.training.examples").SetTables
-    there = {file.table for file in opened.manifest.files}
-    names = ("queries", "documents", "positives", "negatives", "false_negatives")
-    return tables(**{name: opened.table(name) for name in names if name in there})
+    names = ["queries", "documents", "positives", "negatives", *(["false_negatives"] if config.mask_suspects else [])]
+    return tables(**{name: opened.table(name) for name in names})
 
 
 def _static_start(store: Store, ref: EncoderRef) -> object:

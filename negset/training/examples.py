@@ -46,7 +46,7 @@ class Groups:
 class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
-    `false_negatives` are pairs that no batch may hold against each other; a set of an earlier version has none.
+    `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them.
     """
 
     queries: pl.DataFrame

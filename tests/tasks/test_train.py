@@ -1,8 +1,10 @@
 """The training room: what a run is named by."""
 
+import polars as pl
+
 from schemas.config import TrainConfig
 from schemas.refs import EncoderRef, NegativeSetRef
-from tasks.train import training_key
+from tasks.train import training_key, training_tables
 
 SET = NegativeSetRef(fingerprint="a" * 16, content="c", rows=4, path="/anywhere")
 
@@ -22,3 +24,22 @@ def test_other_weights_in_the_same_folder_are_another_run(tmp_path):
     assert training_key(SET, config, None) == first
     (tmp_path / "model.safetensors").write_bytes(b"second")
     assert training_key(SET, config, None) != first
+
+
+class Opened:
+    """A published set that notes which of its tables are read."""
+
+    def __init__(self):
+        self.read = []
+
+    def table(self, name):
+        self.read.append(name)
+        return pl.DataFrame()
+
+
+def test_suspects_are_read_only_where_they_are_to_be_masked():
+    plain, masked = Opened(), Opened()
+    training_tables(plain, TrainConfig())
+    training_tables(masked, TrainConfig(mask_suspects=True))
+    assert set(masked.read) - set(plain.read) == {"false_negatives"}
+    assert training_key(SET, TrainConfig(), None) != training_key(SET, TrainConfig(mask_suspects=True), None)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -132,3 +134,14 @@ def test_a_missing_column_is_named():
             NO_TEXTS,
             split="train",
         )
+
+
+def test_what_the_set_suspects_counts_as_known_and_is_no_positive():
+    plain = small()
+    suspects = pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d2", "d1"]})
+    masked = replace(plain, false_negatives=suspects)
+    bare, shy = (build_examples(one, NO_KNOWN, NO_TEXTS, split="train") for one in (plain, masked))
+    assert ids(bare, bare.known, 0) == ["d1"]
+    assert ids(shy, shy.known, 0) == ["d1", "d2"]
+    assert ids(shy, shy.positives, 0) == ["d1"]
+    assert ids(shy, shy.negatives, 1) == []
