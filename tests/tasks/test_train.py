@@ -42,4 +42,5 @@ def test_suspects_are_read_only_where_they_are_to_be_masked():
     training_tables(plain, TrainConfig())
     training_tables(masked, TrainConfig(mask_suspects=True))
     assert set(masked.read) - set(plain.read) == {"false_negatives"}
-    assert training_key(SET, TrainConfig(), None) != training_key(SET, TrainConfig(mask_suspects=True), None)
+    start = EncoderRef(fingerprint="e1", content="e1", rows=9)
+    assert training_key(SET, TrainConfig(), start) != training_key(SET, TrainConfig(mask_suspects=True), start)
