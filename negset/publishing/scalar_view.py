@@ -16,13 +16,11 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from negset.mining.selection_inputs import query_leaks
+from negset.publishing.database import insert_rows
 from negset.publishing.flat_view import full_pairs, negatives_wanted
 from negset.publishing.parts import part_files, read_parts, scan_parts, whole_queries
 from negset.snapshot import Snapshot
 from negset.tables import read_table
-
-_BATCH = 100_000
-_SQL_TYPES = {pl.String: "TEXT", pl.Float32: "REAL", pl.Float64: "REAL"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def build_view(
         writing = writer.submit(connection.commit)
         for table, view in views:
             writing.result()  # one view waits at most
-            writing = writer.submit(_insert, connection, table, view)
+            writing = writer.submit(insert_rows, connection, table, view)
         writing.result()
         connection.commit()
 
@@ -391,14 +389,3 @@ def _marked(frame: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _flag(name: str) -> pl.Expr:
     return pl.col(name).fill_null(value=False)
-
-
-def _insert(connection: sqlite3.Connection, table: str, frame: pl.DataFrame) -> None:
-    """Append `frame` to the SQLite `table`, which is created where it is not there yet; flags become 0 and 1."""
-    columns = ", ".join(f"{name} {_SQL_TYPES.get(type(kind), 'INTEGER')}" for name, kind in frame.schema.items())
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-    places = ", ".join("?" * frame.width)
-    for part in frame.with_columns(pl.col(pl.Boolean).cast(pl.Int8)).iter_slices(_BATCH):
-        # A fifth faster than rows from polars, which makes each value by itself.
-        rows = zip(*(column.to_list() for column in part.get_columns()), strict=True)
-        connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)

@@ -85,11 +85,10 @@ def build_examples(
 ) -> Examples:
     """Number the queries of `split` that may be trained on, and the documents that they use.
 
-    `known` (query_id, doc_id) are known positives beyond those of the set; what the set suspects to be relevant
-    counts as them. A query whose normalised text is one
-    of `held_out_texts` is left out, as is one without a positive in the documents and, where it would have no
-    candidate but its positive (not `in_batch`), one without a negative. `negatives` above zero keeps the first
-    so many of each query.
+    `known` (query_id, doc_id) are known positives beyond those of the set; what `tables` has of false negatives
+    counts as them. A query whose normalised text is one of `held_out_texts` is left out, as is one without a positive
+    in the documents and, where it would have no candidate but its positive (not `in_batch`), one without a negative.
+    `negatives` above zero keeps the first so many of each query.
     Raises ConfigError where `split` has no query or nothing is left to train on.
     """
     _check_columns(tables)
@@ -105,13 +104,7 @@ def build_examples(
         ),
         tables.queries,
     )
-    hard = (
-        tables.negatives.join(documents, on="doc_id")
-        .join(forbidden, on=["query_id", "row"], how="anti")
-        .sort("query_id", "rank")
-        .unique(["query_id", "row"], keep="first", maintain_order=True)
-        .filter((pl.int_range(pl.len()).over("query_id") < negatives) | (negatives == 0))
-    )
+    hard = _hard_negatives(tables.negatives, documents, forbidden, negatives)
     reasons = _reasons(candidates, pairs, hard, held_out_texts, in_batch)
     kept = candidates.filter(reasons.is_null()).select("query_id", "text").with_row_index("query")
     if kept.is_empty():
@@ -135,6 +128,19 @@ def build_examples(
         negatives=grouped(hard),
         known=grouped(forbidden.sort("row")),
         left_out=dict(sorted(Counter(reason for reason in reasons.to_list() if reason).items())),
+    )
+
+
+def _hard_negatives(
+    negatives: pl.DataFrame, documents: pl.DataFrame, forbidden: pl.DataFrame, most: int
+) -> pl.DataFrame:
+    """Give each query's `negatives` by rank, each document once, without pairs that are `forbidden`; 0 for all."""
+    return (
+        negatives.join(documents, on="doc_id")
+        .join(forbidden, on=["query_id", "row"], how="anti")
+        .sort("query_id", "rank")
+        .unique(["query_id", "row"], keep="first", maintain_order=True)
+        .filter((pl.int_range(pl.len()).over("query_id") < most) | (most == 0))
     )
 
 
