@@ -319,6 +319,10 @@ class TrainConfig(Section):
     learning_rate: float = Field(0.0, ge=0)
     """Peak learning rate; 0 takes the model kind's own (static 5e-3, others 2e-5)."""
     temperature: float = Field(0.05, gt=0)
+    loss: str = "info_nce"
+    """Name of a loss; `negset losses` lists them."""
+    loss_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Options of the loss that differ from its own."""
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True

@@ -1,6 +1,6 @@
 """Which queries share a batch, and which candidates each of them may be compared with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,40 +13,89 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The queries of a batch, as rows, before their candidates are gathered.
+
+    `positives_B` are document rows where the plan chooses them; without them a query's positives take turns.
+    With `in_batch`, what the other queries bring counts as negatives too. `masked` are pairs of a place in the batch
+    and a document row that the plan takes for false negatives.
+    """
+
+    queries_B: Rows
+    in_batch: bool
+    positives_B: Rows | None = None
+    masked: tuple[Rows, Rows] | None = None
+
+
+Plan = Callable[[int], Iterator[Planned]]
+"""Gives the batches of an epoch, counted from 0, always the same ones."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Queries and the candidates they share: the positives and hard negatives of all of them, each once.
 
-    `target_B` is the column of each query's positive; `masked_BC` is true where a candidate does not count.
+    `target_B` is the column of each query's positive; `masked_BC` is true where a candidate does not count, `own_BC`
+    at a query's own hard negatives, whose weights in the set `weight_BC` holds (1 elsewhere).
     """
 
     queries_B: Rows
     candidates_C: Rows
     target_B: Rows
     masked_BC: Mask
+    own_BC: Mask
+    weight_BC: NDArray[np.float32]
 
 
-def plan_epoch(examples: Examples, seed: int, epoch: int, size: int) -> Iterator[Rows]:
-    """Yield the query rows of each batch of an epoch, in an order drawn from `seed`, `epoch` and the query ids."""
-    draws = mix(id_keys(examples.query_ids) ^ id_keys([f"{seed}:{epoch}:batches"]))
-    order = np.lexsort((np.arange(len(draws)), draws))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -> Plan:
+    """Give the plan that visits every query once an epoch, in an order drawn from `seed`, epoch and query ids."""
+
+    def plan_epoch(epoch: int) -> Iterator[Planned]:
+        draws = mix(id_keys(examples.query_ids) ^ id_keys([f"{seed}:{epoch}:batches"]))
+        order = np.lexsort((np.arange(len(draws)), draws))
+        for start in range(0, len(order), size):
+            yield Planned(order[start : start + size], in_batch)
+
+    return plan_epoch
 
 
-def collate_batch(examples: Examples, queries_B: Rows, seed: int, epoch: int, *, in_batch: bool) -> Batch:
-    """Gather the candidates of `queries_B` and mask those that are no negative of a query.
+def collate_batch(examples: Examples, planned: Planned, seed: int, epoch: int) -> Batch:
+    """Gather the candidates of the `planned` queries and mask those that are no negative of a query.
 
     A query with several positives takes them in turn, an epoch each, from a start drawn by its id.
     With `in_batch`, every candidate that is not a known positive of the query counts (the hard negatives of
     the others too, as in STAR); without it, only its own hard negatives do.
     """
+    queries_B = planned.queries_B
+    positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
+    entries = examples.negatives.entries(queries_B)
+    row, hard = examples.negatives.take(queries_B)
+    candidates_C = np.unique(np.r_[positive_B, hard])
+    column = np.searchsorted(candidates_C, hard)
+    own_BC = np.zeros((len(queries_B), len(candidates_C)), dtype=np.bool_)
+    own_BC[row, column] = True
+    weight_BC = np.ones(own_BC.shape, dtype=np.float32)
+    weight_BC[row, column] = examples.negative_weights[entries]
+    masked_BC = mask_candidates(examples, queries_B, candidates_C, positive_B, in_batch=planned.in_batch)
+    if planned.masked is not None:
+        _mask_pairs(masked_BC, candidates_C, planned.masked, positive_B)
+    return Batch(queries_B, candidates_C, np.searchsorted(candidates_C, positive_B), masked_BC, own_BC, weight_BC)
+
+
+def turns(examples: Examples, queries_B: Rows, seed: int, epoch: int) -> Rows:
+    """Give each query one of its positives: the next one each epoch, from a start drawn by its id."""
     ids = [examples.query_ids[row] for row in queries_B.tolist()]
     starts = mix(id_keys(ids) ^ id_keys([f"{seed}:positives"])) >> np.uint64(1)
     turn_B = (starts.astype(np.int64) + epoch) % examples.positives.sizes()[queries_B]
-    positive_B = examples.positives.rows[examples.positives.offsets[queries_B] + turn_B]
-    candidates_C = np.unique(np.r_[positive_B, examples.negatives.take(queries_B)[1]])
-    masked_BC = mask_candidates(examples, queries_B, candidates_C, positive_B, in_batch=in_batch)
-    return Batch(queries_B, candidates_C, np.searchsorted(candidates_C, positive_B), masked_BC)
+    return examples.positives.rows[examples.positives.offsets[queries_B] + turn_B]
+
+
+def _mask_pairs(masked_BC: Mask, candidates_C: Rows, pairs: tuple[Rows, Rows], positive_B: Rows) -> None:
+    """Mask `pairs` of batch place and document row, but never a query's own positive."""
+    row, documents = pairs
+    column = np.minimum(np.searchsorted(candidates_C, documents), len(candidates_C) - 1)
+    there = (candidates_C[column] == documents) & (positive_B[row] != documents)
+    masked_BC[row[there], column[there]] = True
 
 
 def mask_candidates(

@@ -61,7 +61,8 @@ class Examples:
     """What one training run learns from; rows are numbers of queries and of documents, both sorted by id.
 
     `positives` are the query's own labels; `known` are all that must not be a negative of it; `negatives`
-    are its hard negatives by rank, known positives removed. `left_out` counts queries by reason.
+    are its hard negatives by rank, known positives removed, and `negative_weights` what the set lets each of them
+    weigh. `left_out` counts queries by reason.
     """
 
     query_ids: list[str]
@@ -70,6 +71,7 @@ class Examples:
     document_texts: list[str]
     positives: Groups
     negatives: Groups
+    negative_weights: NDArray[np.float32]
     known: Groups
     left_out: Mapping[str, int]
 
@@ -115,9 +117,14 @@ def build_examples(
     used = used.join(kept, on="query_id", how="semi").select("row").unique().sort("row").with_row_index("doc")
     texts = used.join(documents.unique("row", keep="first", maintain_order=True), on="row", maintain_order="left")
 
+    def coded(frame: pl.DataFrame) -> pl.DataFrame:
+        numbered = frame.join(used, on="row", maintain_order="left").join(kept, on="query_id", maintain_order="left")
+        return numbered.sort("query", maintain_order=True)
+
     def grouped(frame: pl.DataFrame) -> Groups:
-        coded = frame.join(used, on="row", maintain_order="left").join(kept, on="query_id", maintain_order="left")
-        return _group(coded.sort("query", maintain_order=True), kept.height)
+        return _group(coded(frame), kept.height)
+
+    chosen = coded(hard)
 
     return Examples(
         query_ids=kept.get_column("query_id").to_list(),
@@ -125,7 +132,8 @@ def build_examples(
         document_ids=texts.get_column("doc_id").to_list(),
         document_texts=texts.get_column("content").to_list(),
         positives=grouped(pairs.sort("row")),
-        negatives=grouped(hard),
+        negatives=_group(chosen, kept.height),
+        negative_weights=_weights(chosen),
         known=grouped(forbidden.sort("row")),
         left_out=dict(sorted(Counter(reason for reason in reasons.to_list() if reason).items())),
     )
@@ -206,6 +214,13 @@ def _reasons(
         .when(pl.lit(not in_batch) & ~pl.col("query_id").is_in(hard.get_column("query_id").implode()))
         .then(pl.lit("no_negative"))
     ).to_series()
+
+
+def _weights(chosen: pl.DataFrame) -> NDArray[np.float32]:
+    """Give the weight of each row, 1 in a set without weights."""
+    if "weight" not in chosen.columns:
+        return np.ones(chosen.height, dtype=np.float32)
+    return chosen.get_column("weight").to_numpy().astype(np.float32)
 
 
 def _group(coded: pl.DataFrame, places: int) -> Groups:

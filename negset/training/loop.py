@@ -10,18 +10,18 @@ from typing import Final
 import numpy as np
 import torch
 
-from negset.errors import ContractError, listed
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Batch, collate_batch, plan_epoch
+from negset.training.batches import Plan, Planned, collate_batch, shuffled_plan
 from negset.training.checkpoint import CHECKPOINT, clear_checkpoint, load_checkpoint, module_digest, save_checkpoint
-from negset.training.examples import Examples, Rows
-from negset.training.losses import info_nce
-from negset.training.model import Embed, Trainable
+from negset.training.examples import Examples
+from negset.training.model import Trainable
+from negset.training.objective import Moment, find_loss
+from negset.training.step import bind, take_step
 from schemas.config import TrainConfig
 
-VERSION: Final = 1
+VERSION: Final = 2
 MODEL: Final = "model"
 """Folder of the trained model, in the folder of the run."""
 
@@ -45,7 +45,7 @@ def train_encoder(
 
     On one machine and with one number of threads the result depends on examples, config and the start alone:
     batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
-    Raises ContractError naming the queries where a loss is not finite.
+    Raises ConfigError for a loss that does not exist, and ContractError naming the queries whose loss is not finite.
     """
     make_folder(folder)
     optimizers = model.optimizers()
@@ -54,16 +54,17 @@ def train_encoder(
     found = load_checkpoint(folder / CHECKPOINT, run, model.module, optimizers)
     losses = [] if found is None else list(found)
     resumed_at = len(losses)
-    embed_query = model.bind(examples.query_texts, "query")
-    embed_document = model.bind(examples.document_texts, "document")
+    binding = bind(model, examples, config)
+    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
     epochs = config.epochs or model.pace.epochs
     per_epoch = -(-len(examples.query_ids) // config.batch_size)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        for epoch, queries_B in _batches(examples, config, epochs, resumed_at):
-            batch = collate_batch(examples, queries_B, config.seed, epoch, in_batch=config.in_batch)
+        for epoch, planned in _batches(plan, epochs, resumed_at):
+            batch = collate_batch(examples, planned, config.seed, epoch)
             _set_rates(optimizers, peaks, _rate_factor(len(losses), epochs * per_epoch, model.pace.warm_up))
             torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
-            losses.append(_take_step(model, optimizers, batch, embed_query, embed_document, config, examples))
+            moment = Moment(config.seed, epoch, epochs, len(losses), epochs * per_epoch)
+            losses.append(float(take_step(binding, optimizers, batch, moment).mean()))
             _log.debug("step %d of %d: loss %.4f", len(losses), epochs * per_epoch, losses[-1])
             progress("train", len(losses), epochs * per_epoch)
             if len(losses) % config.checkpoint_every == 0:
@@ -83,46 +84,19 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -
     for groups in (examples.positives, examples.negatives, examples.known):
         digest.update(groups.offsets.tobytes())
         digest.update(groups.rows.tobytes())
-    return fingerprint("training", VERSION, config, module_digest(model.module), digest.hexdigest())
+    digest.update(examples.negative_weights.tobytes())
+    loss_version = find_loss(config.loss).version
+    return fingerprint("training", VERSION, loss_version, config, module_digest(model.module), digest.hexdigest())
 
 
-def _batches(examples: Examples, config: TrainConfig, epochs: int, done: int) -> Iterator[tuple[int, Rows]]:
-    """Yield epoch and query rows of each step after the first `done`."""
+def _batches(plan: Plan, epochs: int, done: int) -> Iterator[tuple[int, Planned]]:
+    """Yield epoch and queries of each step after the first `done`."""
     step = 0
     for epoch in range(epochs):
-        for queries_B in plan_epoch(examples, config.seed, epoch, config.batch_size):
+        for planned in plan(epoch):
             step += 1
             if step > done:
-                yield epoch, queries_B
-
-
-def _take_step(
-    model: Trainable,
-    optimizers: Sequence[torch.optim.Optimizer],
-    batch: Batch,
-    embed_query: Embed,
-    embed_document: Embed,
-    config: TrainConfig,
-    examples: Examples,
-) -> float:
-    """Move the parameters once; give the mean loss of the batch."""
-    target_B, masked_BC = (torch.from_numpy(array).to(model.device) for array in (batch.target_B, batch.masked_BC))
-    vectors_BD, vectors_CD = embed_query(batch.queries_B), embed_document(batch.candidates_C)
-    losses_B = info_nce(vectors_BD, vectors_CD, target_B, masked_BC, config.temperature)
-    finite_B = torch.isfinite(losses_B.detach()).cpu().numpy()
-    if not finite_B.all():
-        ids = [examples.query_ids[row] for row in batch.queries_B[~finite_B].tolist()]
-        message = f"the loss of {len(ids)} queries is not finite: {listed(ids)}. Lower train.learning_rate"
-        raise ContractError(message)
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    loss = losses_B.mean()
-    loss.backward()  # type: ignore[no-untyped-call]
-    if model.pace.gradient_limit:
-        torch.nn.utils.clip_grad_norm_(model.module.parameters(), model.pace.gradient_limit)
-    for optimizer in optimizers:
-        optimizer.step()
-    return float(loss.detach())
+                yield epoch, planned
 
 
 def _rate_factor(step: int, steps: int, warm_up: float) -> float:

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negset.training.batches import collate_batch, mask_candidates, plan_epoch
+from negset.training.batches import Planned, collate_batch, mask_candidates, shuffled_plan
 from negset.training.examples import Examples, Groups
 
 
@@ -19,7 +21,15 @@ def examples(positives: list[list[int]], negatives: list[list[int]], known: list
     documents = 1 + max((row for rows in [*positives, *negatives, *(known or [])] for row in rows), default=0)
     docs = [f"d{row:02}" for row in range(documents)]
     return Examples(
-        names, names, docs, docs, groups(*positives), groups(*negatives), groups(*(known or positives)), left_out={}
+        query_ids=names,
+        query_texts=names,
+        document_ids=docs,
+        document_texts=docs,
+        positives=groups(*positives),
+        negatives=groups(*negatives),
+        negative_weights=np.ones(sum(map(len, negatives)), dtype=np.float32),
+        known=groups(*(known or positives)),
+        left_out={},
     )
 
 
@@ -35,7 +45,7 @@ def cells(world: Examples, batch) -> dict[tuple[str, str], bool]:
 def test_another_querys_hard_negative_that_is_a_known_positive_is_masked():
     """The world of STAR: q0 is relevant to 10 and 11, and 11 is the hard negative of q1."""
     world = examples([[10, 11], [1]], [[5], [11]])
-    batch = collate_batch(world, np.array([0, 1]), seed=1, epoch=0, in_batch=True)
+    batch = collate_batch(world, Planned(np.array([0, 1]), in_batch=True), seed=1, epoch=0)
     own = world.document_ids[batch.candidates_C[batch.target_B[0]]]
     other = {"d10": "d11", "d11": "d10"}[own]
     counted = cells(world, batch)
@@ -56,14 +66,14 @@ def test_the_mask_matrix_of_star():
 
 def test_a_document_that_two_queries_bring_is_one_candidate():
     world = examples([[3], [3], [4]], [[5], [5, 4], [3]])
-    batch = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
+    batch = collate_batch(world, Planned(np.array([0, 1, 2]), in_batch=True), seed=1, epoch=0)
     assert batch.candidates_C.tolist() == [3, 4, 5]
     assert batch.target_B.tolist() == [0, 0, 1]
 
 
 def test_without_in_batch_only_own_negatives_count():
     world = examples([[1], [2]], [[5, 6], [7]])
-    batch = collate_batch(world, np.array([0, 1]), seed=1, epoch=0, in_batch=False)
+    batch = collate_batch(world, Planned(np.array([0, 1]), in_batch=False), seed=1, epoch=0)
     assert {pair for pair, counts in cells(world, batch).items() if counts} == {
         ("q0", "d01"),
         ("q0", "d05"),
@@ -75,15 +85,15 @@ def test_without_in_batch_only_own_negatives_count():
 
 def test_without_in_batch_a_known_positive_among_the_own_negatives_is_masked_still():
     world = examples([[1]], [[5, 6]], [[1, 6]])
-    batch = collate_batch(world, np.array([0]), seed=1, epoch=0, in_batch=False)
+    batch = collate_batch(world, Planned(np.array([0]), in_batch=False), seed=1, epoch=0)
     assert [pair for pair, counts in cells(world, batch).items() if counts] == [("q0", "d01"), ("q0", "d05")]
 
 
 def test_short_lists_are_not_padded():
     world = examples([[1], [2], [3]], [[], [5], [6, 7]])
-    batch = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
+    batch = collate_batch(world, Planned(np.array([0, 1, 2]), in_batch=True), seed=1, epoch=0)
     assert batch.candidates_C.tolist() == [1, 2, 3, 5, 6, 7]
-    lonely = collate_batch(world, np.array([0]), seed=1, epoch=0, in_batch=True)
+    lonely = collate_batch(world, Planned(np.array([0]), in_batch=True), seed=1, epoch=0)
     assert lonely.candidates_C.tolist() == [1]
 
 
@@ -91,7 +101,7 @@ def test_several_positives_take_turns():
     world = examples([[1, 2, 3]], [[5]])
     seen = []
     for epoch in range(6):
-        batch = collate_batch(world, np.array([0]), seed=1, epoch=epoch, in_batch=True)
+        batch = collate_batch(world, Planned(np.array([0]), in_batch=True), seed=1, epoch=epoch)
         seen.append(int(batch.candidates_C[batch.target_B[0]]))
     assert sorted(seen[:3]) == [1, 2, 3]
     assert seen[3:] == seen[:3]
@@ -99,20 +109,43 @@ def test_several_positives_take_turns():
 
 def test_permuting_the_queries_permutes_the_rows_of_the_mask():
     world = examples([[1], [2], [3]], [[2, 7], [1], [8]], [[1, 8], [2], [3, 7]])
-    there = collate_batch(world, np.array([0, 1, 2]), seed=1, epoch=0, in_batch=True)
-    back = collate_batch(world, np.array([2, 0, 1]), seed=1, epoch=0, in_batch=True)
+    there = collate_batch(world, Planned(np.array([0, 1, 2]), in_batch=True), seed=1, epoch=0)
+    back = collate_batch(world, Planned(np.array([2, 0, 1]), in_batch=True), seed=1, epoch=0)
     assert there.candidates_C.tolist() == back.candidates_C.tolist()
     assert there.masked_BC[[2, 0, 1]].tolist() == back.masked_BC.tolist()
     assert there.target_B[[2, 0, 1]].tolist() == back.target_B.tolist()
 
 
+def visited(world: Examples, epoch: int) -> list[int]:
+    plan = shuffled_plan(world, 7, 16, in_batch=True)
+    return np.concatenate([planned.queries_B for planned in plan(epoch)]).tolist()
+
+
+def test_weights_and_own_negatives_stand_where_the_query_and_its_negatives_meet():
+    world = replace(examples([[0], [1]], [[3, 2], [3]]), negative_weights=np.array([0.5, 2.0, 4.0], dtype=np.float32))
+    batch = collate_batch(world, Planned(np.array([1, 0]), in_batch=True), seed=1, epoch=0)
+    assert batch.candidates_C.tolist() == [0, 1, 2, 3]
+    assert batch.own_BC.tolist() == [[False, False, False, True], [False, False, True, True]]
+    assert batch.weight_BC.tolist() == [[1.0, 1.0, 1.0, 4.0], [1.0, 1.0, 2.0, 0.5]]
+
+
+def test_a_plan_masks_pairs_and_chooses_positives_but_never_masks_a_positive():
+    world = examples([[0, 1], [2]], [[4], [3]])
+    planned = Planned(
+        np.array([0, 1]), True, positives_B=np.array([1, 2]), masked=(np.array([0, 0, 1]), np.array([3, 1, 9]))
+    )
+    batch = collate_batch(world, planned, seed=1, epoch=0)
+    assert batch.candidates_C[batch.target_B].tolist() == [1, 2]
+    assert batch.masked_BC.tolist() == [[False, False, True, False], [False] * 4]
+
+
 def test_an_epoch_has_every_query_once_in_an_order_of_its_own():
     world = examples([[0]] * 50, [[1]] * 50)
-    plans = [np.concatenate(list(plan_epoch(world, 7, epoch, 16))).tolist() for epoch in (0, 1, 0)]
+    plans = [visited(world, epoch) for epoch in (0, 1, 0)]
     assert sorted(plans[0]) == list(range(50))
     assert plans[0] != plans[1]
     assert plans[0] == plans[2]
-    assert [len(rows) for rows in plan_epoch(world, 7, 0, 16)] == [16, 16, 16, 2]
+    assert [len(planned.queries_B) for planned in shuffled_plan(world, 7, 16, in_batch=True)(0)] == [16, 16, 16, 2]
 
 
 lists = st.lists(st.lists(st.integers(0, 8), max_size=4, unique=True), min_size=2, max_size=5)
@@ -125,7 +158,7 @@ def test_the_mask_is_what_a_double_loop_says(negatives, known, data, in_batch):
     positives = [data.draw(st.integers(0, 8)) for _ in range(size)]
     held = [sorted({*known[place], positives[place]}) for place in range(size)]
     world = examples([[p] for p in positives], negatives[:size], held)
-    batch = collate_batch(world, np.arange(size), seed=3, epoch=0, in_batch=in_batch)
+    batch = collate_batch(world, Planned(np.arange(size), in_batch=in_batch), seed=3, epoch=0)
     for row in range(size):
         for column, doc in enumerate(batch.candidates_C.tolist()):
             is_own = doc == positives[row]

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from negset.training.losses import info_nce
+from negset.training.losses.info_nce import InfoNceParams
+from negset.training.losses.info_nce import info_nce as compute
 
 
 def vectors(rows: int, seed: int) -> torch.Tensor:
@@ -11,7 +12,17 @@ def vectors(rows: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(rows, 5, generator=generator, dtype=torch.float32))
 
 
-def test_the_loss_is_what_a_double_loop_says():
+@pytest.fixture
+def info_nce(loss_inputs):
+    def give(queries, candidates, target, masked, temperature):
+        return compute(
+            loss_inputs(queries, candidates, target=target, masked=masked, temperature=temperature), InfoNceParams()
+        )
+
+    return give
+
+
+def test_the_loss_is_what_a_double_loop_says(info_nce):
     queries, documents = vectors(3, 1), vectors(6, 2)
     masked = torch.tensor([[0, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0]], dtype=torch.bool)
     target = [0, 2, 5]
@@ -25,7 +36,7 @@ def test_the_loss_is_what_a_double_loop_says():
         assert float(losses[row]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_masked_candidate_gets_no_gradient_and_has_no_weight():
+def test_a_masked_candidate_gets_no_gradient_and_has_no_weight(info_nce):
     """Masked by a factor, as OpenShape's loss has it, the first world's loss would be .474."""
     logits = torch.tensor([[0.5, 0.9, -8.0, -9.0]])
     loss = info_nce(torch.ones(1, 1), logits.T, torch.tensor([0]), torch.tensor([[False, True, False, False]]), 1.0)
@@ -37,12 +48,12 @@ def test_a_masked_candidate_gets_no_gradient_and_has_no_weight():
     assert documents.grad[2].abs().sum() > 0
 
 
-def test_a_query_with_nothing_but_its_positive_has_no_loss():
+def test_a_query_with_nothing_but_its_positive_has_no_loss(info_nce):
     losses = info_nce(vectors(1, 1), vectors(3, 2), torch.tensor([1]), torch.tensor([[True, False, True]]), 0.05)
     assert losses.tolist() == [0.0]
 
 
-def test_permuting_the_batch_permutes_the_losses():
+def test_permuting_the_batch_permutes_the_losses(info_nce):
     queries, documents, target = vectors(4, 1), vectors(7, 2), torch.tensor([0, 1, 2, 3])
     masked = torch.zeros(4, 7, dtype=torch.bool)
     masked[0, 4] = masked[3, 5] = True
