@@ -148,8 +148,10 @@ def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
     """Give the untrained bag of `start`, its embeddings scaled to a mean length of 1.
 
     The scale changes no vector of a text, and makes one learning rate fit every start.
-    Raises ConfigError for embeddings that do not fit the tokens, are zero or not finite.
+    Raises ConfigError for embeddings that do not fit the tokens, are zero or not finite, and for options that only
+    a transformer knows.
     """
+    _check_options(config)
     embeddings_VD = np.asarray(start.embeddings_VD, dtype=np.float32)
     if embeddings_VD.ndim != 2 or len(embeddings_VD) != len(start.tokens):
         message = f"{len(start.tokens)} tokens need as many embeddings, not an array of shape {embeddings_VD.shape}"
@@ -164,6 +166,19 @@ def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
     rate = config.learning_rate or EMBEDDING_RATE
     prompts: dict[Role, str] = {"query": config.query_prompt, "document": config.document_prompt}
     return Bag(word_tokenizer(start), BagModule(torch.from_numpy(padded_VD)), rate, prompts)
+
+
+def _check_options(config: TrainConfig) -> None:
+    meant = {
+        "optimizer": config.optimizer == "sophia",
+        "precision": config.precision == "bfloat16",
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "compile": config.compile,
+    }
+    wrong = [f"train.{name}" for name, asked in meant.items() if asked]
+    if wrong:
+        message = f"{', '.join(wrong)} is for transformers: leave it out, or set train.model to one"
+        raise ConfigError(message)
 
 
 def word_tokenizer(start: StaticStart) -> Tokenizer:
