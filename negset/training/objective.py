@@ -101,6 +101,11 @@ class LossInputs:
         return self.cells.masked_BC()
 
     @cached_property
+    def negative_BC(self) -> torch.Tensor:  # noqa: N802
+        """True at what counts for a query and is not its positive."""
+        return (~self.masked_BC).scatter(1, self.target_B[:, None], False)
+
+    @cached_property
     def own_BC(self) -> torch.Tensor:  # noqa: N802
         """True at a query's own hard negatives."""
         return self.cells.own_BC()
@@ -113,6 +118,22 @@ class LossInputs:
     def scores_BC(self) -> torch.Tensor:  # noqa: N802
         """Give the cosine of each query and candidate, (B, C), with gradients; in float32 at least."""
         return cosines(self.queries_BD, self.candidates_CD)
+
+
+def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give the guide's vectors of queries and candidates, (B, G) and (C, G); raise ConfigError where there is none."""
+    if inputs.guide_BG is None or inputs.guide_CG is None:
+        message = "this loss compares by a guide, and the run has none. Name an encoder in train.guide"
+        raise ConfigError(message)
+    return inputs.guide_BG, inputs.guide_CG
+
+
+def teacher_scores(inputs: LossInputs) -> torch.Tensor:
+    """Give the teacher's scores, (B, C), NaN where it gave none; raise ConfigError where there is no teacher."""
+    if inputs.teacher_BC is None:
+        message = "this loss learns a teacher's scores, and the run has none. Build the set with a teacher"
+        raise ConfigError(message)
+    return inputs.teacher_BC
 
 
 @dataclass(frozen=True)
