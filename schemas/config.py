@@ -323,7 +323,7 @@ class TrainConfig(Section):
     learning_rate: float = Field(0.0, ge=0)
     """Peak learning rate; 0 takes the model kind's own (static 5e-3, others 2e-5)."""
     optimizer: Literal["adamw", "sophia"] = "adamw"
-    """What moves the parameters; `static` has an Adam of its own for the words of a batch, and no other."""
+    """What moves the parameters. Of `static`, adamw is Adam without decay, for the words of a batch alone."""
     memory_rate: float = Field(0.0, ge=0)
     """Peak learning rate of what a loss learns beside the encoder, such as class vectors; 0 takes the encoder's."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -12,6 +12,7 @@ from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.lots import id_keys
 from negset.training.batches import Batch
+from negset.training.distributed import ALONE, World
 from negset.training.examples import Examples, Rows
 from negset.training.model import Embed, Trainable
 from negset.training.objective import Loss, LossInputs, LossParams, MemoryInputs, Moment, find_loss, loss_params
@@ -24,7 +25,7 @@ class Binding:
     """A model and a loss, bound to the texts of a run. The keys are hashes of the ids, of 63 bits.
 
     `mini_batch` is how many texts are embedded at once, 0 for all of a batch. `memory` are the parameters of the
-    loss's own, None where it has none.
+    loss's own, None where it has none. `world` are the processes that train together.
     """
 
     model: Trainable
@@ -39,9 +40,16 @@ class Binding:
     document_keys: Rows
     signals: Signals = NO_SIGNALS
     memory: torch.nn.Module | None = None
+    world: World = ALONE
 
 
-def bind(model: Trainable, examples: Examples, config: TrainConfig, signals: Signals = NO_SIGNALS) -> Binding:
+def bind(
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    signals: Signals = NO_SIGNALS,
+    world: World = ALONE,
+) -> Binding:
     """Prepare the texts of `examples` for `model`, and the loss of `config` with what it reads of `signals`.
 
     Raises ConfigError for a loss or option that does not exist, and where the loss needs what is not configured.
@@ -61,6 +69,7 @@ def bind(model: Trainable, examples: Examples, config: TrainConfig, signals: Sig
         document_keys=_keys(examples.document_ids),
         signals=signals,
         memory=_open_memory(found, params, model, examples, config),
+        world=world,
     )
 
 
@@ -105,9 +114,7 @@ def loss_inputs(
         queries_BD=vectors_BD,
         candidates_CD=vectors_CD,
         target_B=moved(batch.target_B),
-        masked_BC=moved(batch.masked_BC),
-        own_BC=moved(batch.own_BC),
-        weight_BC=moved(batch.weight_BC),
+        cells=batch.cells.to(device),
         query_row_B=moved(batch.queries_B),
         candidate_row_C=moved(batch.candidates_C),
         query_key_B=moved(binding.query_keys[batch.queries_B]),
@@ -130,7 +137,8 @@ def _open_memory(
     documents = partial(text_vectors, model, examples.document_texts, "document")
     width = model.encode(examples.document_texts[:1], "document").shape[1]
     inputs = MemoryInputs(len(examples.document_texts), width, config.seed, documents)
-    return found.open_parameters(inputs, params).to(model.device)
+    memory = found.open_parameters(inputs, params)
+    return None if memory is None else memory.to(model.device)
 
 
 def _keys(ids: Sequence[str]) -> Rows:

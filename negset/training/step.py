@@ -1,29 +1,20 @@
 """One step: batches become vectors, vectors become losses, losses move the parameters."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast, runtime_checkable
 
 import torch
 
 from negset.errors import ContractError, listed
 from negset.training.batches import Batch
 from negset.training.binding import Binding
-from negset.training.curvature import sampled_losses
+from negset.training.distributed import average_gradients, sum_gradients
 from negset.training.examples import Examples
 from negset.training.gradients import Work, add_gradients
 from negset.training.objective import LossInputs, Moment
+from negset.training.sophia import EVERY, Sophia, pseudo_losses
 
 Optimizers = Sequence[torch.optim.Optimizer]
-
-
-@runtime_checkable
-class Curved(Protocol):
-    """An optimizer that wants to know, every `hessian_every` steps, how the loss bends (Sophia)."""
-
-    hessian_every: int
-
-    def update_hessian(self, queries: int) -> None:
-        """Learn from the gradients that are there now: of the mean loss of `queries` targets drawn from the model."""
+Losses = Callable[[LossInputs], torch.Tensor]
 
 
 def take_step(
@@ -31,14 +22,23 @@ def take_step(
 ) -> list[torch.Tensor]:
     """Move the parameters once by the gradients of all `batches`; give the losses of each, without gradients.
 
-    A batch has a loss for each query, (B,); their mean over the whole step is what is made smaller.
+    A batch has a loss for each query, (B,); their mean over the whole step is what is made smaller. Every `EVERY`
+    steps Sophia is shown how the loss bends first.
     """
-    _bend(binding, optimizers, batches, moment, episode)
-    losses = _gradients(binding, optimizers, batches, moment, episode, _loss_of(binding))
+
+    def gradients(losses: Losses) -> list[torch.Tensor]:
+        return _gradients(binding, optimizers, batches, moment, episode, losses)
+
+    curved = [optimizer for optimizer in optimizers if isinstance(optimizer, Sophia)]
+    if curved and moment.step % EVERY == 0:
+        gradients(pseudo_losses)
+        for optimizer in curved:
+            optimizer.update_hessian(sum(len(batch.queries_B) for batch in batches))
+    losses = gradients(lambda inputs: binding.loss.compute(inputs, binding.params))
     if binding.model.pace.gradient_limit:
         torch.nn.utils.clip_grad_norm_(binding.model.module.parameters(), binding.model.pace.gradient_limit)
-    for optimizer in optimizers:
-        optimizer.step()
+    for moving in optimizers:
+        moving.step()
     return losses
 
 
@@ -57,24 +57,15 @@ def _gradients(
     batches: Sequence[Batch],
     moment: Moment,
     episode: object,
-    losses: Callable[[LossInputs], torch.Tensor],
+    losses: Losses,
 ) -> list[torch.Tensor]:
+    """Give all parameters the gradients of the mean of `losses` over the step, and nothing else."""
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     queries = sum(len(batch.queries_B) for batch in batches)
     works = [Work(batch, moment, turn, queries, losses, episode) for turn, batch in enumerate(batches)]
-    return [add_gradients(binding, work) for work in works]
-
-
-def _bend(binding: Binding, optimizers: Optimizers, batches: Sequence[Batch], moment: Moment, episode: object) -> None:
-    """Show the optimizers that ask for it the gradients of losses whose targets are drawn from the model itself."""
-    curved = [cast("Curved", optimizer) for optimizer in optimizers if isinstance(optimizer, Curved)]
-    due = [optimizer for optimizer in curved if moment.step % optimizer.hessian_every == 0]
-    if due:
-        _gradients(binding, optimizers, batches, moment, episode, sampled_losses)
-        for optimizer in due:
-            optimizer.update_hessian(sum(len(batch.queries_B) for batch in batches))
-
-
-def _loss_of(binding: Binding) -> Callable[[LossInputs], torch.Tensor]:
-    return lambda inputs: binding.loss.compute(inputs, binding.params)
+    found = [add_gradients(binding, work) for work in works]
+    sum_gradients(binding.model.module.parameters(), binding.world)
+    if binding.memory is not None:
+        average_gradients(binding.memory.parameters(), binding.world)
+    return found

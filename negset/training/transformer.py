@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from shutil import which
 from typing import Any, Final, Literal, cast
@@ -21,6 +20,7 @@ from negset.errors import ConfigError
 from negset.store import storage_fault
 from negset.training.examples import Rows
 from negset.training.model import Embed, Pace
+from negset.training.sophia import Sophia
 from schemas.config import TrainConfig
 
 PACE: Final = Pace(epochs=1, warm_up=0.1, gradient_limit=1.0)
@@ -94,8 +94,7 @@ class Transformer:
         ]
         kept = [group for group in groups if group["params"]]
         if self.options.optimizer == "sophia":
-            sophia = import_module("negset.training.sophia").Sophia
-            return [cast("torch.optim.Optimizer", sophia(kept, lr=self.learning_rate))]
+            return [Sophia(kept, lr=self.learning_rate)]
         return [torch.optim.AdamW(kept, lr=self.learning_rate)]
 
     def save(self, folder: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from negset.training import gradients
 from negset.training.batches import collate_batch, shuffled_plan
 from negset.training.binding import bind
+from negset.training.distributed import ALONE
 from negset.training.examples import build_examples
 from negset.training.gradients import Work, add_gradients, embed_chunks
 from negset.training.model import open_model
@@ -51,7 +52,7 @@ def taken(binding):
 def one_graph(binding, work):
     """Embed chunk by chunk as the cached form does, but keep the graph of all chunks."""
     chunks = [list(gradients._chunks(binding, work, role)) for role in ("query", "document")]
-    losses_B = work.losses(gradients._inputs(binding, work, *(embed_chunks(binding, one) for one in chunks)))
+    losses_B = gradients._losses(binding, work, *(embed_chunks(binding, one) for one in chunks))
     (losses_B.sum() / work.queries).backward()
     return losses_B.detach()
 
@@ -130,7 +131,7 @@ def test_chunks_hold_each_text_once_in_order(rows, mini_batch):
 
     batch = SimpleNamespace(queries_B=np.arange(rows) * 3, candidates_C=np.arange(rows))
     work = Work(batch, MOMENT, 0, rows, lambda inputs: inputs)
-    chunks = list(gradients._chunks(SimpleNamespace(mini_batch=mini_batch), work, "query"))
+    chunks = list(gradients._chunks(SimpleNamespace(mini_batch=mini_batch, world=ALONE), work, "query"))
     assert np.concatenate([chunk.rows for chunk in chunks]).tolist() == batch.queries_B.tolist()
     assert [chunk.start for chunk in chunks][1:] == [chunk.stop for chunk in chunks][:-1]
     assert max(len(chunk.rows) for chunk in chunks) <= (mini_batch or rows)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negset.errors import ConfigError
+from negset.training.cells import Cells, cells_of
 from negset.training.objective import LossInputs, Moment
 from negset.training.sophia import Sophia, draw_targets, pseudo_losses
 
@@ -16,6 +17,11 @@ def parameter(*values: float) -> torch.nn.Parameter:
     return torch.nn.Parameter(torch.tensor(values))
 
 
+def every_cell(shape: tuple[int, int]) -> Cells:
+    none = torch.zeros(shape, dtype=torch.bool)
+    return cells_of(none, none, torch.ones(shape))
+
+
 def batch(queries: torch.Tensor, candidates: torch.Tensor, step: int = 0, **changes) -> LossInputs:
     rows, columns = torch.arange(len(queries)), torch.arange(len(candidates))
     shape = (len(queries), len(candidates))
@@ -23,9 +29,7 @@ def batch(queries: torch.Tensor, candidates: torch.Tensor, step: int = 0, **chan
         queries_BD=queries,
         candidates_CD=candidates,
         target_B=rows,
-        masked_BC=torch.zeros(shape, dtype=torch.bool),
-        own_BC=torch.zeros(shape, dtype=torch.bool),
-        weight_BC=torch.ones(shape),
+        cells=every_cell(shape),
         query_row_B=rows,
         candidate_row_C=columns,
         query_key_B=rows * 7919 + 11,

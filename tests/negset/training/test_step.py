@@ -7,8 +7,10 @@ import torch
 from negset.training.batches import collate_batch, shuffled_plan
 from negset.training.binding import bind
 from negset.training.examples import build_examples
+from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from negset.training.objective import Moment
+from negset.training.sophia import EVERY, Sophia
 from negset.training.step import take_step
 from schemas.config import TrainConfig
 
@@ -33,8 +35,8 @@ class Watching(torch.optim.SGD):
         super().step(closure)
 
 
-class Curved(Watching):
-    hessian_every = 3
+class Asking(Sophia):
+    """Keeps what it is shown."""
 
     def __init__(self, parameters, lr):
         super().__init__(parameters, lr=lr)
@@ -43,6 +45,9 @@ class Curved(Watching):
     def update_hessian(self, queries):
         gradients = [parameter.grad.to_dense().clone() for parameter in self.param_groups[0]["params"]]
         self.asked.append((queries, gradients))
+
+    def step(self, closure=None):
+        self.seen = [parameter.grad.to_dense().clone() for parameter in self.param_groups[0]["params"]]
 
 
 def optimizer(binding, kind=Watching):
@@ -66,15 +71,22 @@ def test_accumulated_batches_are_one_mean_over_all_queries(bound):
     assert abs(float(means) - float(together[0].mean())) > 1e-3
 
 
-def test_an_optimizer_that_bends_is_shown_drawn_targets_on_its_steps_alone(bound):
+def test_sophia_is_shown_drawn_targets_on_its_steps_alone(bound):
     binding, batches = bound
-    curved = optimizer(binding, Curved)
-    for step in range(7):
-        take_step(binding, [curved], batches[:2], replace(MOMENT, step=step))
-    assert [queries for queries, _ in curved.asked] == [14, 14, 14]
+    asking = optimizer(binding, Asking)
+    for step in range(2 * EVERY + 1):
+        take_step(binding, [asking], batches[:2], replace(MOMENT, step=step))
+    assert [queries for queries, _ in asking.asked] == [14, 14, 14]
     # Parameters stay where they are, so what differs between the steps is what was drawn.
-    first, second, third = (torch.cat([g.flatten() for g in gradients]) for _, gradients in curved.asked)
+    first, second, third = (torch.cat([one.flatten() for one in gradients]) for _, gradients in asking.asked)
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
-    labelled = torch.cat([gradient.flatten() for gradient in curved.seen])
+    labelled = torch.cat([gradient.flatten() for gradient in asking.seen])
     assert not torch.allclose(third, labelled)
+
+
+def test_a_bag_learns_by_sophia(planted, bound, tmp_path):
+    binding, _ = bound
+    config = TrainConfig(device="cpu", batch_size=12, epochs=20, optimizer="sophia", learning_rate=0.01)
+    training = train_encoder(open_model(config, planted.start()), binding.examples, config, tmp_path)
+    assert sum(training.losses[-4:]) < sum(training.losses[:4]) / 2
