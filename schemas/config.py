@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
+from schemas.run_report import RunReportConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -339,3 +340,5 @@ class TrainConfig(Section):
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})
+    report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
+    """What the run's page shows and which falls of a domain fail it; never the model."""
