@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
+from schemas.run_report import RunReportConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -361,3 +362,5 @@ class TrainConfig(Section):
     """Checkpoints kept: where the newest is damaged, the one before it is used."""
     tensorboard: bool = Field(False, json_schema_extra={"runtime": True})
     """Whether figures of each step are written as TensorBoard files too; needs `pip install negset[tensorboard]`."""
+    report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
+    """What the run's page shows and which falls of a domain fail it; never the model."""

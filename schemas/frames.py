@@ -155,6 +155,23 @@ FATES: Final = pa.schema(
         _required("split", pa.string()),
     ]
 )
+RANKINGS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("model", _WORD, {"note": "before or after training"}),
+        _required("rank", pa.int32(), _RANK_NOTE),
+        _required("score", pa.float32()),
+    ]
+)
+TRAINED: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positives", pa.int32()),
+        _required("negatives", pa.int32()),
+        _required("words", pa.int64(), {"note": "of the query, its positives and its negatives"}),
+    ]
+)
 SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])
 COUNTED_DOCUMENTS: Final = pa.schema([_required("doc_id", _IDS)])
 TERMS: Final = pa.schema(
@@ -177,6 +194,8 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
     "terms": TERMS,
+    "rankings": RANKINGS,
+    "trained": TRAINED,
 }
 """Table name to schema. `ntuples` is not here: its width follows the number of negatives (`ntuples_schema`)."""
 
@@ -197,6 +216,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "shard_texts": ("sha256",),
     "counted_documents": ("doc_id",),
     "terms": ("term",),
+    "rankings": ("query_id", "model", "rank"),
+    "trained": ("query_id",),
 }
 """Sort key of each table: unique, so that the order of its rows is one order."""
 
