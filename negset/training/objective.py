@@ -17,6 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negset.errors import ConfigError, hint
+from negset.training.directions import full
 
 PACKAGE: Final = "negset.training.losses"
 
@@ -82,8 +83,8 @@ class LossInputs:
     memory: torch.nn.Module | None = None
 
     def scores_BC(self) -> torch.Tensor:  # noqa: N802
-        """Give the cosine of each query and candidate, (B, C), with gradients."""
-        return self.queries_BD.float() @ self.candidates_CD.float().T
+        """Give the cosine of each query and candidate, (B, C), with gradients, in float32 or what is finer."""
+        return full(self.queries_BD) @ full(self.candidates_CD).T
 
 
 @dataclass(frozen=True)
