@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -10,9 +11,10 @@ from negset.training.objective import EpochInputs, Loss, LossInputs, MemoryInput
 
 MOMENT = Moment(seed=3, epoch=1, epochs=4, step=5, steps=20)
 QUERIES, DOCUMENTS, WIDTH = 6, 40, 8
-NO_DERIVATIVE = {"claps", "dbpm"}
-"""Their gradient is not that of their value: parts of it are constants that are computed from the vectors, or weights
-of the gradient alone. Their own tests check it."""
+NO_DERIVATIVE = {"claps", "gaussian_negatives"}
+"""Parts of them are constants that are computed from the vectors. Their own tests check the gradient."""
+HEARS_ALL = {"gaussian_negatives"}
+"""All candidates have a say in where its invented negatives lie, whomever they count for."""
 
 
 def vectors(rows: int, seed: int) -> torch.Tensor:
@@ -40,6 +42,9 @@ def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -
         moment=MOMENT,
         guide_queries=vectors(QUERIES, 3).float(),
         guide_documents=vectors(DOCUMENTS, 4).float(),
+        pair_losses=lambda: pl.DataFrame(
+            schema={"query_id": pl.String, "positive_id": pl.String, "epoch": pl.Int32, "loss": pl.Float64}
+        ),
     )
     memory = MemoryInputs(DOCUMENTS, WIDTH, MOMENT.seed, lambda: documents.float())
     return LossInputs(
@@ -85,6 +90,8 @@ def test_what_is_masked_for_all_gets_no_gradient_and_nothing_of_the_share(found)
     given = compute(found, replace(inputs, candidates_CD=candidates, queries_BD=queries))
     given.sum().backward()
     assert candidates.grad is None or not candidates.grad[-1].any()
+    if found.name in HEARS_ALL:
+        return
     elsewhere = inputs.candidates_CD.clone()
     elsewhere[-1] = -elsewhere[-1]
     assert torch.equal(compute(found, replace(inputs, candidates_CD=elsewhere)), given.detach())
