@@ -15,7 +15,7 @@ from negset.training.batches import Batch
 from negset.training.distributed import ALONE, World
 from negset.training.examples import Examples, Rows
 from negset.training.model import Embed, Trainable
-from negset.training.objective import Loss, LossInputs, LossParams, MemoryInputs, Moment, find_loss, loss_params
+from negset.training.objective import Loss, LossInputs, LossParams, MemoryInputs, Moment, Need, find_loss, loss_params
 from negset.training.signals import NO_SIGNALS, Signals
 from schemas.config import TrainConfig
 
@@ -74,17 +74,30 @@ def bind(
 
 
 def check_needs(config: TrainConfig) -> Loss:
-    """Give the loss of `config` after checking that all it cannot do without is configured.
+    """Give the loss of `config` after checking that what it cannot do without is configured, and no more than that.
 
-    Raises ConfigError saying which key to set, or for an option of the loss that does not exist.
+    Raises ConfigError saying which key to set, and for an option of the loss that does not exist.
     """
     found = find_loss(config.loss)
     loss_params(found, config.loss_options)
-    if "guide" in found.needs and not config.guide:
-        message = f"loss {found.name!r} asks a guide: set train.guide to 'lsa' or to the folder of a model"
-        raise ConfigError(message)
-    if "teacher" in found.needs and not config.teacher:
-        message = f"loss {found.name!r} learns from a teacher: set train.teacher to a score that the set has"
+    asked: tuple[tuple[Need, bool, str, str], ...] = (
+        ("guide", bool(config.guide), "asks a guide: set train.guide to 'lsa' or to a model", "train.guide"),
+        (
+            "teacher",
+            bool(config.teacher),
+            "learns from a teacher: set train.teacher to a score it has",
+            "train.teacher",
+        ),
+    )
+    for need, configured, wanted, key in asked:
+        if need in found.needs and not configured:
+            message = f"loss {found.name!r} {wanted}"
+            raise ConfigError(message)
+        if configured and need not in found.needs:
+            message = f"{key} is set, but loss {found.name!r} does not read it: leave it out or set train.loss"
+            raise ConfigError(message)
+    if "all_documents" in found.needs and config.candidates != "all":
+        message = f"loss {found.name!r} compares with every document: set train.candidates = 'all'"
         raise ConfigError(message)
     return found
 

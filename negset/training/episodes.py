@@ -1,11 +1,12 @@
 """What a loss prepares at the start of an epoch, kept so that a run resumed in its middle reads the same."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import polars as pl
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
@@ -22,11 +23,19 @@ EPISODE: Final = "episode_{}.safetensors"
 Episode = Mapping[str, torch.Tensor]
 
 
-def start_episode(binding: Binding, moment: Moment, batches: int, folder: Path, run: str) -> Episode | None:
+def start_episode(
+    binding: Binding,
+    moment: Moment,
+    batches: int,
+    folder: Path,
+    run: str,
+    pair_losses: Callable[[], pl.DataFrame],
+) -> Episode | None:
     """Give what the loss of `binding` prepares for the epoch of `moment`, on the model's device; None if nothing.
 
     At the start of an epoch it is prepared from the model as it is and written to `folder`; where `batches` of the
-    epoch are done already it is read from there, since the model has moved on.
+    epoch are done already it is read from there, since the model has moved on. `pair_losses` gives the losses of all
+    pairs so far.
     """
     if binding.loss.prepare is None:
         return None
@@ -35,13 +44,13 @@ def start_episode(binding: Binding, moment: Moment, batches: int, folder: Path, 
         return _moved(_read(path, run), binding)
     prepared = {
         name: tensor.detach().cpu().contiguous()
-        for name, tensor in binding.loss.prepare(epoch_inputs(binding, moment), binding.params).items()
+        for name, tensor in binding.loss.prepare(epoch_inputs(binding, moment, pair_losses), binding.params).items()
     }
     write_durably(path, serialise(prepared, {"run": run}))
     return _moved(prepared, binding)
 
 
-def epoch_inputs(binding: Binding, moment: Moment) -> EpochInputs:
+def epoch_inputs(binding: Binding, moment: Moment, pair_losses: Callable[[], pl.DataFrame]) -> EpochInputs:
     """Give what `prepare` may read; texts are embedded only where it asks for their vectors."""
     examples, guide = binding.examples, binding.signals.guide
     positive_row_Q = turns(examples, np.arange(len(examples.query_ids)), moment.seed, moment.epoch)
@@ -53,6 +62,7 @@ def epoch_inputs(binding: Binding, moment: Moment) -> EpochInputs:
         moment=moment,
         guide_queries=None if guide is None else guide.queries_QG,
         guide_documents=None if guide is None else guide.documents_NG,
+        pair_losses=pair_losses,
     )
 
 
@@ -62,11 +72,10 @@ def check_episode(binding: Binding, folder: Path, run: str, position: Position) 
         _read(folder / EPISODE.format(position.epoch), run)
 
 
-def clear_episodes(folder: Path, before: int | None = None) -> None:
-    """Remove what epochs were prepared with, those `before` an epoch or all."""
+def clear_episodes(folder: Path) -> None:
+    """Remove what epochs were prepared with."""
     for path in folder.glob(EPISODE.format("*")):
-        if before is None or int(path.stem.removeprefix("episode_")) < before:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _read(path: Path, run: str) -> Episode:

@@ -31,11 +31,15 @@ class Journal:
         except OSError as error:
             raise storage_fault(error, self.path) from error
 
+    def require(self, rows: int) -> None:
+        """Raise ArtifactError where fewer than `rows` are there."""
+        if self.rows() < rows:
+            message = f"{self.path} has {self.rows()} rows where {rows} were written"
+            raise ArtifactError(message)
+
     def cut(self, rows: int) -> None:
         """Keep the first `rows` alone; raise ArtifactError where fewer are there."""
-        if self.rows() < rows:
-            message = f"{self.path} has {self.rows()} rows where {rows} were written. Delete the folder to train anew"
-            raise ArtifactError(message)
+        self.require(rows)
         with self.path.open("ab") as file:
             file.truncate(rows * self.shape.itemsize)
 

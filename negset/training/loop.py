@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import torch
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Plan, collate_batch, shuffled_plan
+from negset.training.batches import Batch, Plan, Planned, collate_batch, shuffled_plan
 from negset.training.binding import Binding, bind, check_needs
 from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
 from negset.training.episodes import Episode, check_episode, clear_episodes, start_episode
@@ -30,6 +29,7 @@ from negset.training.records import (
     Recorder,
     StepFigures,
     Tell,
+    check_journals,
     tell_all,
     tell_nobody,
 )
@@ -78,6 +78,16 @@ class Course:
     folder: Path
     run: str
 
+    def collate(self, epoch: int, planned: Planned) -> Batch:
+        """Gather the candidates of `planned` queries."""
+        every_document = self.config.candidates == "all"
+        return collate_batch(self.binding.examples, planned, self.config.seed, epoch, every_document=every_document)
+
+    def check(self, position: Position) -> None:
+        """Raise ArtifactError where something is gone that the run needs to go on from `position`."""
+        check_journals(self.folder, position.rows or {})
+        check_episode(self.binding, self.folder, self.run, position)
+
     def moment(self, turn: Turn) -> Moment:
         """Say where in the run a step is."""
         return Moment(self.config.seed, turn.epoch, self.epochs, turn.step, self.steps)
@@ -109,8 +119,7 @@ def train_encoder(
         Checkpoints(folder / CHECKPOINTS, course.run, config.keep_checkpoints) as checkpoints,
         _own_generator(model.device),
     ):
-        check = partial(check_episode, course.binding, folder, course.run)
-        resumed = checkpoints.restore(course.state, check)
+        resumed = checkpoints.restore(course.state, course.check)
         with open_events(config, folder, resumed.position.step) as write_event:
             told = Listeners(progress, tell_all(tell, write_event))
             recorder = Recorder(examples, folder, course.steps, model.device, told)
@@ -180,9 +189,12 @@ def _go_on(course: Course, position: Position, recorder: Recorder, checkpoints: 
     for turn in turns_from(course.plan, course.epochs, config.accumulate, position):
         moment = course.moment(turn)
         if episode[0] != turn.epoch:
-            prepared = start_episode(course.binding, moment, turn.batches_before, course.folder, course.run)
+            recorder.flush()
+            prepared = start_episode(
+                course.binding, moment, turn.batches_before, course.folder, course.run, recorder.pair_losses
+            )
             episode = (turn.epoch, prepared)
-        batches = [collate_batch(course.binding.examples, one, config.seed, turn.epoch) for one in turn.planned]
+        batches = [course.collate(turn.epoch, planned) for planned in turn.planned]
         factor = rate_factor(turn.step, course.steps, course.binding.model.pace.warm_up)
         rate = set_rates(state.optimizers, course.peaks, factor)
         losses = take_step(course.binding, state.optimizers, batches, moment, episode[1])

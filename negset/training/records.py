@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
+import polars as pl
 import torch
 
 from negset.progress import Progress, no_progress
 from negset.training.batches import Batch
 from negset.training.examples import Examples
 from negset.training.journal import Journal
+from negset.training.pair_losses import pair_losses
 from negset.training.step import check_finite
 
 STEP: Final = np.dtype(
@@ -106,7 +108,7 @@ class Recorder:
         self.steps = steps
         self.device = device
         self.listeners = listeners
-        self.journals = {STEPS: Journal(folder / STEPS, STEP), PAIRS: Journal(folder / PAIRS, PAIR)}
+        self.journals = open_journals(folder)
         self._waiting: list[Done] = []
         self._since = time.monotonic()
 
@@ -151,6 +153,10 @@ class Recorder:
         """Give the figures of all steps so far."""
         return tuple(self._figures(row) for row in self.journals[STEPS].read())
 
+    def pair_losses(self) -> pl.DataFrame:
+        """Give the losses of all pairs so far."""
+        return pair_losses(self.journals[PAIRS].read(), self.examples)
+
     def _write(self, done: Done, rate: float) -> None:
         pairs = [_pairs(batch, losses_B, done.epoch) for batch, losses_B in zip(done.batches, done.losses, strict=True)]
         self.journals[PAIRS].add(np.concatenate(pairs))
@@ -177,6 +183,17 @@ class Recorder:
 
     def _memory(self) -> float:
         return torch.cuda.max_memory_allocated(self.device) / 2**20 if self.device.type == "cuda" else float("nan")
+
+
+def open_journals(folder: Path) -> dict[str, Journal]:
+    """Give the journals of the run in `folder`: of its steps and of its pairs."""
+    return {STEPS: Journal(folder / STEPS, STEP), PAIRS: Journal(folder / PAIRS, PAIR)}
+
+
+def check_journals(folder: Path, rows: Mapping[str, int]) -> None:
+    """Raise ArtifactError where a journal of the run in `folder` holds fewer rows than `rows` says."""
+    for name, journal in open_journals(folder).items():
+        journal.require(rows.get(name, 0))
 
 
 def tell_all(*listeners: Callable[[StepFigures], None]) -> Tell:
