@@ -31,13 +31,13 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
     w is exp(steepness x progress x s) over its mean on the query's negatives that count, at most `largest` after
     that; it has no gradient. What is masked has neither weight nor part in the mean. The first step has weights of 1.
     """
-    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
     slope = params.steepness * inputs.moment.progress
     return softmax_losses(
-        queries_BD / inputs.temperature,
-        candidates_CD,
+        inputs.queries_BD,
+        inputs.candidates_CD,
         inputs.target_B,
         inputs.cells,
+        temperature=inputs.temperature,
         block=params.block,
         tilt=_log_weights(inputs, params, slope) if slope else None,
     )
