@@ -52,6 +52,6 @@ def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     highest = math.log(params.largest)
 
     def tilt(logits: torch.Tensor, rows: slice) -> torch.Tensor:
-        return (logits * (slope * inputs.temperature) - log_means_B[rows, None]).clamp(max=highest)
+        return (logits * (slope * inputs.temperature)).sub_(log_means_B[rows, None]).clamp_(max=highest)
 
     return tilt
