@@ -341,3 +341,10 @@ class TrainConfig(Section):
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})
+
+    @model_validator(mode="after")
+    def _all_are_negatives(self) -> Self:
+        if self.candidates == "all" and not self.in_batch:
+            message = 'candidates = "all" compares with every document, in_batch = false with a query\'s own negatives'
+            raise ValueError(message)
+        return self
