@@ -366,3 +366,10 @@ class TrainConfig(Section):
     """Whether figures of each step are written as TensorBoard files too; needs `pip install negset[tensorboard]`."""
     report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
     """What the run's page shows and which falls of a domain fail it; never the model."""
+
+    @model_validator(mode="after")
+    def _all_are_negatives(self) -> Self:
+        if self.candidates == "all" and not self.in_batch:
+            message = 'candidates = "all" compares with every document, in_batch = false with a query\'s own negatives'
+            raise ValueError(message)
+        return self
