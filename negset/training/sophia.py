@@ -16,8 +16,6 @@ from negset.errors import ConfigError
 from negset.lots import id_keys, mix
 from negset.training.objective import LossInputs
 
-EVERY: Final = 10
-"""Steps from one estimate of the curvature to the next; the first step makes one."""
 _FLOOR: Final = 1e-15
 
 
@@ -25,7 +23,8 @@ class Sophia(torch.optim.Optimizer):
     """Move each coordinate by at most its rate, less where the curvature is known to be high.
 
     With m the mean of gradients (`betas[0]`) and h that of curvatures (`betas[1]`), a step is
-    `theta * (1 - lr * weight_decay) - lr * sign(m) * min(|m| / (rho * h), 1)`. h changes in `update_hessian` alone.
+    `theta * (1 - lr * weight_decay) - lr * sign(m) * min(|m| / (rho * h), 1)`. h changes in `update_hessian` alone,
+    which is to be called every `hessian_every` steps, from the first one on.
     Of a sparse gradient only the rows it holds, and their means, move. Raises ConfigError for an option out of range.
     """
 
@@ -36,6 +35,7 @@ class Sophia(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.965, 0.99),
         rho: float = 0.04,
         weight_decay: float = 0.1,
+        hessian_every: int = 10,
     ) -> None:
         if lr < 0 or weight_decay < 0 or rho <= 0 or not all(0 <= beta < 1 for beta in betas):
             message = (
@@ -43,6 +43,7 @@ class Sophia(torch.optim.Optimizer):
                 "least 0, rho is above 0, a beta at least 0 and below 1"
             )
             raise ConfigError(message)
+        self.hessian_every = hessian_every
         super().__init__(parameters, {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay})
 
     @torch.no_grad()
