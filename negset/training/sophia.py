@@ -37,10 +37,11 @@ class Sophia(torch.optim.Optimizer):
         weight_decay: float = 0.1,
         hessian_every: int = 10,
     ) -> None:
-        if lr < 0 or weight_decay < 0 or rho <= 0 or not all(0 <= beta < 1 for beta in betas):
+        if lr < 0 or weight_decay < 0 or rho <= 0 or hessian_every < 1 or not all(0 <= beta < 1 for beta in betas):
             message = (
-                f"sophia got lr {lr}, betas {betas}, rho {rho}, weight_decay {weight_decay}: a rate and a decay are at "
-                "least 0, rho is above 0, a beta at least 0 and below 1"
+                f"sophia got lr {lr}, betas {betas}, rho {rho}, weight_decay {weight_decay}, hessian_every "
+                f"{hessian_every}: a rate and a decay are at least 0, rho is above 0, a beta at least 0 and below 1, "
+                "and the curvature is estimated every 1 or more steps"
             )
             raise ConfigError(message)
         self.hessian_every = hessian_every

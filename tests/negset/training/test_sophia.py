@@ -203,7 +203,9 @@ def test_it_trains():
     assert theta.abs().max() < 0.05
 
 
-@pytest.mark.parametrize("wrong", [{"lr": -1.0}, {"rho": 0.0}, {"betas": (1.0, 0.9)}, {"weight_decay": -0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"lr": -1.0}, {"rho": 0.0}, {"betas": (1.0, 0.9)}, {"weight_decay": -0.1}, {"hessian_every": 0}]
+)
 def test_an_option_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match="sophia got"):
         Sophia([parameter(1.0)], **wrong)
