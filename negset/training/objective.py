@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
+import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,9 +22,10 @@ from negset.training.cells import Cells
 
 PACKAGE: Final = "negset.training.losses"
 
-Need = Literal["guide", "teacher", "episode", "memory"]
+Need = Literal["guide", "teacher", "episode", "memory", "all_documents"]
 """What a loss cannot do without: frozen vectors of a second encoder, a teacher's scores of the set, something that is
-computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`)."""
+computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`), every document of the run
+as a candidate (`train.candidates = "all"`)."""
 
 
 class LossParams(BaseModel):
@@ -152,6 +154,7 @@ class EpochInputs:
     moment: Moment
     guide_queries: torch.Tensor | None = None
     guide_documents: torch.Tensor | None = None
+    pair_losses: Callable[[], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True)

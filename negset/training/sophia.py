@@ -1,16 +1,23 @@
 """Sophia-G: signed steps scaled by an estimate of the curvature (Liu et al. 2023, arXiv 2305.14342; their sophia.py).
 
 Every few steps the curvature is estimated from the gradient of losses whose targets are drawn from the model itself
-(Gauss-Newton-Bartlett), which the training step makes and hands over (`update_hessian`).
+(Gauss-Newton-Bartlett). For a contrastive loss that model is the softmax over the candidates of a batch; this
+transfer is ours, not the paper's.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 
 from negset.errors import ConfigError
+from negset.lots import id_keys, mix
+from negset.training.objective import LossInputs
 
+EVERY: Final = 10
+"""Steps from one estimate of the curvature to the next; the first step makes one."""
 _FLOOR: Final = 1e-15
 
 
@@ -18,8 +25,7 @@ class Sophia(torch.optim.Optimizer):
     """Move each coordinate by at most its rate, less where the curvature is known to be high.
 
     With m the mean of gradients (`betas[0]`) and h that of curvatures (`betas[1]`), a step is
-    `theta * (1 - lr * weight_decay) - lr * sign(m) * min(|m| / (rho * h), 1)`. h changes in `update_hessian` alone,
-    which is to be called every `hessian_every` steps, from the first one on.
+    `theta * (1 - lr * weight_decay) - lr * sign(m) * min(|m| / (rho * h), 1)`. h changes in `update_hessian` alone.
     Of a sparse gradient only the rows it holds, and their means, move. Raises ConfigError for an option out of range.
     """
 
@@ -30,23 +36,20 @@ class Sophia(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.965, 0.99),
         rho: float = 0.04,
         weight_decay: float = 0.1,
-        hessian_every: int = 10,
     ) -> None:
-        if lr < 0 or weight_decay < 0 or rho <= 0 or hessian_every < 1 or not all(0 <= beta < 1 for beta in betas):
+        if lr < 0 or weight_decay < 0 or rho <= 0 or not all(0 <= beta < 1 for beta in betas):
             message = (
-                f"sophia got lr {lr}, betas {betas}, rho {rho}, weight_decay {weight_decay}, hessian_every "
-                f"{hessian_every}: a rate and a decay are at least 0, rho is above 0, a beta at least 0 and below 1, "
-                "and the curvature is estimated every 1 or more steps"
+                f"sophia got lr {lr}, betas {betas}, rho {rho}, weight_decay {weight_decay}: a rate and a decay are at "
+                "least 0, rho is above 0, a beta at least 0 and below 1"
             )
             raise ConfigError(message)
-        self.hessian_every = hessian_every
         super().__init__(parameters, {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def update_hessian(self, queries: int) -> None:
         """Take the squares of the present gradients, times `queries`, into the curvature.
 
-        They are to be of the mean loss over so many queries, each with a target drawn from the model; parameters stay.
+        The gradients are to be those of the mean of `pseudo_losses` over so many queries; parameters stay.
         """
         for group, parameter in self._moving():
             gradient, rows = _dense(parameter)
@@ -78,6 +81,34 @@ class Sophia(torch.optim.Optimizer):
         if not means:
             means["momentum"], means["curvature"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         return means
+
+
+def pseudo_losses(inputs: LossInputs) -> torch.Tensor:
+    """Give minus the log share of a target drawn for each query from the softmax over what counts for it, (B,).
+
+    The mean's gradient is what `Sophia.update_hessian` squares.
+    """
+    logits_BC = (inputs.scores_BC() / inputs.temperature).masked_fill(inputs.masked_BC, float("-inf"))
+    return cross_entropy(logits_BC, draw_targets(logits_BC.detach(), inputs), reduction="none")
+
+
+def draw_targets(logits_BC: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
+    """Draw a column for each row by the softmax of `logits_BC`, (B,).
+
+    The draw depends on the run's seed, the step and the query's key; candidates are ordered by their keys, so that
+    their order in the batch does not matter.
+    """
+    order_C = torch.argsort(inputs.candidate_key_C)
+    shares_BC = torch.softmax(logits_BC[:, order_C].double(), dim=1).cumsum(dim=1)
+    salt = id_keys([f"{inputs.moment.seed}:{inputs.moment.step}:sophia"])
+    bits_B = mix(inputs.query_key_B.cpu().numpy().astype(np.uint64) ^ salt)
+    # 52 bits and a half: the largest of them is still below 1.
+    uniform_B = torch.from_numpy(((bits_B >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52)
+    total_B1 = shares_BC[:, -1:]
+    drawn_B1 = torch.searchsorted(shares_BC, uniform_B.to(shares_BC.device)[:, None] * total_B1, right=True)
+    # What is masked at the end repeats the total: a product that rounds up to it must not reach there.
+    last_B1 = (shares_BC < total_B1).sum(dim=1, keepdim=True)
+    return order_C[torch.minimum(drawn_B1, last_B1).squeeze(1)]
 
 
 def _dense(parameter: torch.Tensor) -> tuple[torch.Tensor, Any]:
