@@ -73,6 +73,8 @@ def bind(config: BuildConfig) -> recipe.BoundRecipe:
     check_options(config.mine.dense)
     query_choice.check_choice(config)
     bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    scored = [miner for miner in config.mine.miners if miner not in recipe.UNSCORED_MINERS]
+    query_choice.check_reference(config.recipe, (*scored, *bound.teachers))
     for teacher in bound.teachers:
         find_teacher(teacher).check(config.teach, config.mine)
     return bound

@@ -280,6 +280,17 @@ class RecipeConfig(Section):
     more the worse the recipe's miner ranks its positives (1 - 1 / rank), as do the queries in it."""
     query_clusters: int = Field(10, ge=1)
     """Clusters (k-means) among which a budget is shared."""
+    query_need: Literal["rank", "margin_drop", "divergence"] = "rank"
+    """What a budget goes by: the rank of the positives, how much smaller their margin is than by `query_reference`, or
+    the Jensen-Shannon divergence of both sets of scores."""
+    query_reference: str = ""
+    """Miner or teacher with whose scores `margin_drop` and `divergence` compare, such as a guide of an earlier
+    checkpoint; the build must have its scores."""
+    query_cost: Literal["none", "length"] = "none"
+    """Whether a query that is costlier to train on is taken later: need / log(words of query and positive, squared)."""
+    query_conflicts: Literal["keep", "skip"] = "keep"
+    """Whether a budget skips queries whose key phrases contradict those taken before: two that were met, but never
+    together."""
     pair_stats: str = ""
     """Parquet of query_id, positive_id, epoch, loss of a training run: queries all of whose positives had persistently
     huge losses are dropped, and those with bad pairs weigh less."""
