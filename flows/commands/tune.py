@@ -156,4 +156,5 @@ def _hand_over(chosen: "Candidate", file: Path, *, write: bool) -> None:
         write_durably(file, edit_config(file.read_text(encoding="utf-8"), config).encode())
         print(f"wrote the recipe into {file}")
     else:
-        print(f"put into {file} (or run again with --write):\n\n{chosen_lines(config)}")
+        print(f"put into {file} (or run again with --write), where other lines of these sections stay as they are:\n")
+        print(chosen_lines(config))

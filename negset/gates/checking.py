@@ -13,6 +13,7 @@ from negset.gates.evaluation import all_evaluation
 from negset.gates.hubs import hub_checks
 from negset.gates.licence import licence_checks
 from negset.gates.poison import poison_checks
+from negset.gates.quality import quality_checks
 from negset.gates.shortcut import shortcut_checks
 from negset.mining.recipe import bind_recipe, load_recipe, recipe_fingerprint
 from negset.publishing.manifest import config_identity, read_manifest
@@ -42,6 +43,7 @@ def content_checks(config: BuildConfig, staged: Path, selection: Path, snapshot:
         *shortcut_checks(documents, gates.shortcut, config.seed),
         *licence_checks(licensed.drop("text"), config.publish.licence, gates),
         *_poison(config, queries, texts, staged, snapshot),
+        *quality_checks(snapshot, read_parts(staged, "fates"), gates.poison),
     )
 
 

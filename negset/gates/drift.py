@@ -25,7 +25,7 @@ RARER: Final = 10.0
 _WORD: Final = r"\w+"
 _SETTINGS: Final = ("source", "encoder", "mine", "teach", "recipe", "rules", "leaving out", "seed")
 """What explains other negatives when it changed; a change of the first explains other rows of the source."""
-LEAVE_OUT: Final = ("query_leaks", "contamination")
+LEAVE_OUT: Final = ("query_leaks", "contamination", "poison")
 """Options of the gates by which queries are left out of a set."""
 _WEAKER: Final = "warn"
 """What a topic does where settings changed: another recipe keeps other queries, so it may be theirs and no drift."""

@@ -4,15 +4,15 @@ They are counted with the other rows that are well formed and not wanted: neithe
 with them, so a query may be left without a positive.
 """
 
-import json
 import logging
 from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
-from negset.errors import ConfigError, InputError, hint
+from negset.errors import InputError
 from negset.gates.licence import UNKNOWN, refused
+from negset.metadata import metadata_values, require_columns
 from negset.sources.tables import SourceTables
 from schemas.config import SourceConfig
 
@@ -50,16 +50,9 @@ def licensed_tables(tables: SourceTables, source: SourceConfig) -> SourceTables:
 
 def _licences(corpus: pl.DataFrame, source: SourceConfig) -> pl.Series:
     """Read the licence of each row of `corpus` from its metadata, null where it has none."""
-    records = [json.loads(text) if text else {} for text in corpus.get_column("metadata")]
-    values = [record.get(source.licence_column) for record in records]
-    if not any(values):
-        known = sorted({name for record in records for name in record})
-        near = hint(source.licence_column, known)
-        message = (
-            f"source.licence_column is {source.licence_column!r}, which no document has{near}; documents have "
-            f"{', '.join(known) or 'no columns beyond the usual'}"
-        )
-        raise ConfigError(message)
+    metadata, column = corpus.get_column("metadata"), source.licence_column
+    require_columns(metadata, (column,), "source.licence_column", "documents")
+    values = metadata_values(metadata, (column,))[column]
     return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
 
 

@@ -73,7 +73,7 @@ def test_what_is_left_out_names_another_snapshot(source):
 
 
 def test_a_column_that_nobody_has_and_a_licence_that_nobody_has_are_errors(source):
-    with pytest.raises(ConfigError, match=r"'license', which no document has \(did you mean 'licence'\?\)"):
+    with pytest.raises(ConfigError, match=r"'license', which none of the documents has \(did you mean 'licence'\?\)"):
         read_source(source("mit", column="license"))
     with pytest.raises(InputError, match=r"none of 4 documents has a licence .*\(gpl\); they have 1 MIT"):
         read_source(source("gpl"))
