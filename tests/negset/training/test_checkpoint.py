@@ -100,28 +100,33 @@ def test_a_save_waits_for_the_one_before(tmp_path):
     assert order == ["first written", "second begins"]
 
 
-@pytest.mark.parametrize("when", ["next save", "end"])
-def test_a_save_that_fails_is_raised(tmp_path, when):
-    state = made()
+def full():
+    raise OSError(28, os.strerror(28))
 
-    def full():
-        raise OSError(28, os.strerror(28))
 
-    with pytest.raises(EnvironmentFault, match="disk full writing .*step_1"):
-        with Checkpoints(tmp_path, "run", 2) as checkpoints:
-            checkpoints.save(Position(1), state, full)
-            if when == "next save":
-                checkpoints.save(Position(2), state)
-    assert list(tmp_path.glob("step_1*")) == []
+def save_full(folder, then_another):
+    with Checkpoints(folder, "run", 2) as checkpoints:
+        checkpoints.save(Position(1), made(), full)
+        if then_another:
+            checkpoints.save(Position(2), made())
+
+
+def save_full_and_stop(folder):
+    with Checkpoints(folder, "run", 2) as checkpoints:
+        checkpoints.save(Position(1), made(), full)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("then_another", [True, False])
+def test_a_save_that_fails_is_raised_by_the_next_or_at_the_end(tmp_path, then_another):
+    with pytest.raises(EnvironmentFault, match=r"disk full writing .*step_1"):
+        save_full(tmp_path, then_another)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_the_loop_is_not_hidden_by_one_of_the_writer(tmp_path):
-    def full():
-        raise OSError(28, os.strerror(28))
-
-    with pytest.raises(KeyboardInterrupt), Checkpoints(tmp_path, "run", 2) as checkpoints:
-        checkpoints.save(Position(1), made(), full)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        save_full_and_stop(tmp_path)
 
 
 def test_killed_between_save_and_rename_the_one_before_is_used(tmp_path, monkeypatch):

@@ -64,12 +64,10 @@ def killer(at):
     return kill
 
 
-@pytest.mark.parametrize("kill_at", [1, 4, 5, 7, 14, 15])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(("accumulate", "kill_at"), [(1, 1), (1, 4), (1, 5), (1, 7), (1, 15), (2, 3), (2, 5), (2, 9)])
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, tmp_path, kill_at, accumulate):
-    """Five batches an epoch: with two of them a step, a checkpoint lies in the middle of an epoch and at its end."""
+    """Five batches an epoch: with two of them a step, the checkpoint at step 4 lies in the middle of an epoch."""
     settings = config(accumulate=accumulate, mini_batch=3)
-    kill_at = min(kill_at, 9) if accumulate == 2 else kill_at
     whole, parameters = trained(planted, examples, settings, tmp_path / "whole")
     with pytest.raises(KilledError):
         trained(planted, examples, settings, tmp_path / "cut", killer(kill_at))
@@ -112,7 +110,7 @@ def test_a_journal_that_lost_rows_takes_the_checkpoints_with_it_that_counted_the
     with pytest.raises(KilledError):
         trained(planted, examples, config(), tmp_path / "cut", killer(14))
     pairs = tmp_path / "cut" / PAIRS
-    pairs.write_bytes(pairs.read_bytes()[: 45 * 32])  # step 8 needs 38 rows (5 + 5 + 5 + 5 + 4 + 5 + 5 + 5 - 1)
+    pairs.write_bytes(pairs.read_bytes()[: 45 * 32])  # 39 rows at step 8, 58 at step 12
     resumed, _ = trained(planted, examples, config(), tmp_path / "cut")
     assert resumed.resumed_at == 8
     assert resumed.losses == whole.losses
