@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negset.errors import ConfigError, hint
 from negset.training.cells import Cells
-from negset.training.directions import full
 
 PACKAGE: Final = "negset.training.losses"
 
@@ -57,7 +56,12 @@ def cosines(left_LD: torch.Tensor, right_RD: torch.Tensor) -> torch.Tensor:
     Autocast is off: a cosine in bfloat16 has three digits, which at a temperature of .01 are none.
     """
     with torch.autocast(left_LD.device.type, enabled=False):
-        return full(left_LD) @ full(right_RD).T
+        return widened(left_LD) @ widened(right_RD).T
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Give `tensor` in float32 at least."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @dataclass(frozen=True)

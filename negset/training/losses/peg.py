@@ -8,8 +8,7 @@ import math
 import torch
 from pydantic import Field
 
-from negset.training.directions import full
-from negset.training.objective import LossInputs, LossParams, loss
+from negset.training.objective import LossInputs, LossParams, loss, widened
 from negset.training.softmax import Tilt, log_sums, softmax_losses
 
 
@@ -45,7 +44,7 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
 
 def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     """Give what computes log w from logits."""
-    steep_BD = slope * full(inputs.queries_BD)
+    steep_BD = slope * widened(inputs.queries_BD)
     log_sums_B = log_sums(steep_BD, inputs.candidates_CD, inputs.target_B, inputs.cells, params.block)
     log_means_B = log_sums_B - (inputs.cells.counted_B() - 1).clamp(min=1).log()
     log_means_B = torch.where(log_sums_B.isneginf(), 0.0, log_means_B)

@@ -13,7 +13,8 @@ from negset.training.objective import EpochInputs, Loss, LossInputs, MemoryInput
 MOMENT = Moment(seed=3, epoch=1, epochs=4, step=5, steps=20)
 QUERIES, DOCUMENTS, WIDTH = 6, 40, 8
 NO_DERIVATIVE = {"claps", "gaussian_negatives", "peg", "triplet"}
-"""Parts of them are constants that are computed from the vectors. Their own tests check the gradient."""
+"""Parts of them, weights or synthetic vectors, are constants that are computed from the vectors. Their own tests
+check the gradient."""
 HEARS_ALL = {"gaussian_negatives"}
 """All candidates have a say in where its invented negatives lie, whomever they count for."""
 
@@ -48,12 +49,12 @@ def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -
         ),
     )
     memory = MemoryInputs(DOCUMENTS, WIDTH, MOMENT.seed, lambda: documents.float())
-    opened = None if found.open_parameters is None else found.open_parameters(memory, params)
+    own_parameters = None if found.open_parameters is None else found.open_parameters(memory, params)
     return LossInputs(
         queries_BD=queries[:rows],
         candidates_CD=documents,
         target_B=target,
-        cells=cells_of(masked, own, torch.where(own, 1 + columns[None, :] % 3, 1).to(kind)),
+        cells=cells_of(masked, own, torch.where(own, 1 + columns[None, :] % 3, 1).float()),
         query_row_B=target,
         candidate_row_C=columns,
         query_key_B=query_keys[:rows],
@@ -64,7 +65,7 @@ def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -
         guide_CG=vectors(DOCUMENTS, 4).to(kind),
         teacher_BC=(vectors(QUERIES, 5)[:rows] @ vectors(DOCUMENTS, 6).T * 3).to(kind),
         episode=None if found.prepare is None else found.prepare(epoch, params),
-        memory=None if opened is None else opened.to(kind),
+        memory=None if own_parameters is None else own_parameters.to(kind),
     )
 
 
@@ -122,10 +123,8 @@ def test_permuting_the_batch_permutes_the_losses(found):
     place = torch.argsort(columns)
     moved = {name: getattr(inputs, name)[rows] for name in ("queries_BD", "query_row_B", "query_key_B", "guide_BG")}
     moved |= {name: getattr(inputs, name)[columns] for name in ("candidates_CD", "candidate_row_C", "guide_CG")}
-    masked, own, weight, teacher = (
-        getattr(inputs, name)[rows][:, columns] for name in ("masked_BC", "own_BC", "weight_BC", "teacher_BC")
-    )
-    moved |= {"cells": cells_of(masked, own, weight), "teacher_BC": teacher}
+    matrices = [getattr(inputs, name)[rows][:, columns] for name in ("masked_BC", "own_BC", "weight_BC")]
+    moved |= {"cells": cells_of(*matrices), "teacher_BC": inputs.teacher_BC[rows][:, columns]}
     moved |= {"candidate_key_C": inputs.candidate_key_C[columns], "target_B": place[inputs.target_B[rows]]}
     there = compute(found, inputs)[rows]
     assert torch.allclose(compute(found, replace(world(found), **moved)), there, atol=1e-9)
@@ -136,8 +135,7 @@ def test_one_query_with_nothing_but_its_positive_has_a_finite_loss_and_gradient(
     masked = torch.ones_like(inputs.masked_BC)
     masked[0, 0] = False
     candidates = inputs.candidates_CD.clone().requires_grad_()
-    cells = cells_of(masked, torch.zeros_like(masked), torch.ones(masked.shape))
-    alone = replace(inputs, candidates_CD=candidates, cells=cells)
+    alone = replace(inputs, candidates_CD=candidates, cells=cells_of(masked, ~masked & False, torch.ones(masked.shape)))
     given = compute(found, alone)
     assert torch.isfinite(given).all()
     given.sum().backward()
