@@ -1,4 +1,4 @@
-"""Train an encoder on a published set: prepare its start, fit it, measure it before and after."""
+"""Train an encoder on a published set: prepare its start, fit it, measure it before and after, report it."""
 
 from pathlib import Path
 
@@ -16,13 +16,17 @@ from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
+from tasks.report import report
 from tasks.train import is_trained, run_folder, training_key
 from tasks.train import train as train_room
 
 
 @flow(name="train")
 def train(set_path: str, config: TrainConfig) -> CheckpointRef:
-    """Train on the set at `set_path`, a version or the latest of a set, with the corpus that is in the store."""
+    """Train on the set at `set_path`, a version or the latest of a set, with the corpus that is in the store.
+
+    Raises ValidationFailed where a domain fell by more than `config.report` allows; model and page are there then too.
+    """
     opened, store = read_set(Path(set_path)), Place().open_store()
     manifest = opened.manifest
     published = NegativeSetRef(
@@ -36,9 +40,11 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     key = training_key(published, config, start)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
-    return through_cache(train_room, is_trained(folder))(
+    checkpoint = through_cache(train_room, is_trained(folder))(
         published, config, snapshot, start, str(folder), fingerprint=fingerprint(key, folder)
     )
+    report(checkpoint, snapshot, config, manifest.dataset)
+    return checkpoint
 
 
 def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
+from schemas.run_report import RunReportConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -316,13 +317,31 @@ class TrainConfig(Section):
     epochs: int = Field(0, ge=0)
     """Times each query is trained on; 0 takes the model kind's own (static 5, others 1)."""
     batch_size: int = Field(128, ge=2)
+    mini_batch: int = Field(0, ge=0)
+    """Texts embedded at once, 0 for all of a batch. Any batch then fits, at the cost of embedding its texts twice."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients make one step; unlike `mini_batch`, no batch sees the negatives of another."""
     learning_rate: float = Field(0.0, ge=0)
     """Peak learning rate; 0 takes the model kind's own (static 5e-3, others 2e-5)."""
+    optimizer: Literal["adamw", "sophia"] = "adamw"
+    """What moves the parameters. Of `static`, adamw is Adam without decay, for the words of a batch alone."""
+    memory_rate: float = Field(0.0, ge=0)
+    """Peak learning rate of what a loss learns beside the encoder, such as class vectors; 0 takes the encoder's."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of a transformer's products; `auto` is bfloat16 on CUDA, float32 elsewhere. Weights are float32."""
+    gradient_checkpointing: bool = Field(False, json_schema_extra={"runtime": True})
+    """Whether a transformer's activations are computed again instead of kept: less memory, a third more time."""
+    compile: bool = False
+    """Whether a transformer is compiled (torch.compile): minutes at the start, faster steps on a GPU."""
     temperature: float = Field(0.05, gt=0)
     loss: str = "info_nce"
     """Name of a loss; `negset losses` lists them."""
     loss_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Options of the loss that differ from its own."""
+    guide: str = ""
+    """Second encoder that a loss asks about the texts of a batch: `lsa`, or a sentence-transformers name or folder."""
+    teacher: str = ""
+    """Whose scores of the set a loss learns from: a name in the `scores` of its tables."""
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
@@ -341,6 +360,12 @@ class TrainConfig(Section):
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})
+    keep_checkpoints: int = Field(2, ge=1, json_schema_extra={"runtime": True})
+    """Checkpoints kept: where the newest is damaged, the one before it is used."""
+    tensorboard: bool = Field(False, json_schema_extra={"runtime": True})
+    """Whether figures of each step are written as TensorBoard files too; needs `pip install negset[tensorboard]`."""
+    report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
+    """What the run's page shows and which falls of a domain fail it; never the model."""
 
     @model_validator(mode="after")
     def _all_are_negatives(self) -> Self:

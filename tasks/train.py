@@ -17,7 +17,7 @@ from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
 
-VERSION = 1
+VERSION = 2
 METRICS = "metrics.json"
 
 

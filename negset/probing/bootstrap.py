@@ -90,6 +90,18 @@ def compare_with(values_SQ: Values, reference: int, seed: int) -> list[Differenc
     return found
 
 
+def measure_gains(gains: Sequence[Values], seed: int) -> list[Difference]:
+    """Give the mean of each of `gains`, one number for each of its own queries, and whether it differs from zero.
+
+    The samples may be of different queries. Holm's correction is for all of them together.
+    """
+    means = [float(gain_Q.mean()) for gain_Q in gains]
+    resampled = [resample_means(gain_Q[None], seed)[0] for gain_Q in gains]
+    chances = [_chance(one, mean) for one, mean in zip(resampled, means, strict=True)]
+    found = zip(means, resampled, chances, holm(chances), strict=True)
+    return [Difference(_interval(mean, one), chance, adjusted) for mean, one, chance, adjusted in found]
+
+
 def _chance(resampled_B: Values, mean: float) -> float:
     """Give twice the share of resamples on the other side of zero; one more in both counts, so that it is never 0."""
     if mean == 0.0:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,21 +15,19 @@ from numpy.typing import NDArray
 
 from negset.encoders.encoder import Role
 from negset.errors import ConfigError
-from negset.evaluation import MEASURES, Metrics, evaluate_encoder, restrict_metrics, split_queries
+from negset.evaluation import MEASURES, Measurement, Metrics, measure_encoder, restrict_metrics, split_queries
 from negset.mining.positives import doc_ids, known_positives
 from negset.progress import Progress, no_progress
 from negset.store import write_durably
 from negset.training.examples import SetTables, build_examples
 from negset.training.loop import Training, train_encoder
 from negset.training.model import StaticStart, Trainable, open_model
+from negset.training.reports.domain_gate import require_domains
+from negset.training.reports.records import HISTORY, METRICS, PER_QUERY, count_trained, first_results, write_records
 from schemas.config import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
-
-METRICS: Final = "metrics.json"
-HISTORY: Final = "history.jsonl"
-PER_QUERY: Final = "queries.jsonl"
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,9 @@ class TrainReport:
             "novel": None if self.novel is None else self.novel.numbers(),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
-            "steps": len(self.training.losses),
+            "steps": len(self.training.history),
             "resumed_at": self.training.resumed_at,
+            "checkpoints_passed_over": list(self.training.passed_over),
             "device": self.device,
             "threads": self.threads,
             "seconds": round(self.seconds, 1),
@@ -92,9 +91,11 @@ def run_training(
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
 
-    Writes the model, metrics.json, history.jsonl (a line for each step) and queries.jsonl (a line for each
-    held-out query) to `folder`. A query whose normalised text is one of the held-out split's is not trained on.
-    Raises ConfigError where both splits are one, or one of them has nothing to train on or to measure.
+    Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
+    query) and the tables of `reports.records` to `folder`. A query whose normalised text is one of the held-out
+    split's is not trained on.
+    Raises ConfigError where both splits are one, one of them has nothing to train on or to measure, or a domain that
+    the report is to check does not exist.
     """
     if config.split == config.held_out:
         message = (
@@ -102,6 +103,7 @@ def run_training(
         )
         raise ConfigError(message)
     begun = time.monotonic()
+    require_domains(snapshot.queries(), config.held_out, config.report)
     held_out_texts = split_queries(snapshot, config.held_out).get_column("text")
     known = known_pairs(snapshot)
     examples = build_examples(
@@ -114,11 +116,12 @@ def run_training(
     training = train_encoder(model, examples, config, folder, progress)
     after = measure(model, snapshot, config.held_out)
     progress("measure", 2, 2)
-    novel = novel_queries(known, examples.query_ids, before.per_query.get_column("query_id").to_list())
+    measured = before.metrics.per_query.get_column("query_id").to_list()
+    novel = novel_queries(known, examples.query_ids, measured)
     report = TrainReport(
         model_folder=training.model_folder,
-        held_out=Comparison(before, after),
-        novel=compare(before, after, novel),
+        held_out=Comparison(before.metrics, after.metrics),
+        novel=compare(before.metrics, after.metrics, novel),
         trained=len(examples.query_ids),
         left_out=examples.left_out,
         training=training,
@@ -126,6 +129,7 @@ def run_training(
         threads=torch.get_num_threads(),
         seconds=time.monotonic() - begun,
     )
+    write_records(folder, first_results(before.run, after.run), count_trained(examples))
     write_report(report, folder)
     return report
 
@@ -137,9 +141,9 @@ def known_pairs(snapshot: "Snapshot") -> pl.DataFrame:
     return coded.select(query_id=queries.gather(coded["query"]), doc_id=doc_ids(snapshot).gather(coded["doc"]))
 
 
-def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Metrics:
+def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Measurement:
     """Measure `model` on the queries of `split` over the whole corpus."""
-    return evaluate_encoder(partial(_encode, model, "query"), partial(_encode, model, "document"), snapshot, split)
+    return measure_encoder(partial(_encode, model, "query"), partial(_encode, model, "document"), snapshot, split)
 
 
 def novel_queries(known: pl.DataFrame, trained: Sequence[str], held_out: Sequence[str]) -> list[str]:
@@ -157,11 +161,7 @@ def compare(before: Metrics, after: Metrics, query_ids: Sequence[str]) -> Compar
 
 def write_report(report: TrainReport, folder: Path) -> None:
     """Write the files of a run beside its model, metrics.json last."""
-    rate = report.training.steps_per_epoch
-    steps = [
-        {"step": step, "epoch": (step - 1) // rate + 1, "loss": loss}
-        for step, loss in enumerate(report.training.losses, start=1)
-    ]
+    steps = [figures.numbers() for figures in report.training.history]
     names = list(MEASURES)
     queries = report.held_out.before.per_query.join(
         report.held_out.after.per_query, on="query_id", suffix="_after", maintain_order="left"
