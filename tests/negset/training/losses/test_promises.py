@@ -1,6 +1,7 @@
 """What every loss promises, whatever it computes; a new file of the folder is tested here without being named."""
 
 from dataclasses import replace
+from functools import cache
 
 import polars as pl
 import pytest
@@ -24,6 +25,27 @@ def vectors(rows: int, seed: int) -> torch.Tensor:
     return normalize(drawn)
 
 
+@cache
+def episode(found: Loss) -> object:
+    """Give what the loss computes at the start of an epoch in which the model gives the vectors of `world`."""
+    queries, documents = vectors(QUERIES, 1), vectors(DOCUMENTS, 2)
+    if found.prepare is None:
+        return None
+    inputs = EpochInputs(
+        query_vectors=lambda: queries.float(),
+        document_vectors=lambda: documents.float(),
+        positive_row_Q=torch.arange(QUERIES),
+        query_key_Q=torch.arange(QUERIES) * 7919 + 11,
+        moment=MOMENT,
+        guide_queries=vectors(QUERIES, 3).float(),
+        guide_documents=vectors(DOCUMENTS, 4).float(),
+        pair_losses=lambda: pl.DataFrame(
+            schema={"query_id": pl.String, "positive_id": pl.String, "epoch": pl.Int32, "loss": pl.Float64}
+        ),
+    )
+    return found.prepare(inputs, found.params())
+
+
 def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -> LossInputs:
     """Give a batch of `rows` queries: query i has positive i, own negatives, and some candidates masked."""
     queries, documents = vectors(QUERIES, 1).to(kind), vectors(DOCUMENTS, 2).to(kind)
@@ -35,21 +57,8 @@ def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -
     own = (columns[None, :] - target[:, None] * 4 - QUERIES >= 0) & (columns[None, :] - target[:, None] * 4 < 10)
     own &= ~masked
     own[target, target] = False
-    params = found.params()
-    epoch = EpochInputs(
-        query_vectors=lambda: queries.float(),
-        document_vectors=lambda: documents.float(),
-        positive_row_Q=torch.arange(QUERIES),
-        query_key_Q=query_keys,
-        moment=MOMENT,
-        guide_queries=vectors(QUERIES, 3).float(),
-        guide_documents=vectors(DOCUMENTS, 4).float(),
-        pair_losses=lambda: pl.DataFrame(
-            schema={"query_id": pl.String, "positive_id": pl.String, "epoch": pl.Int32, "loss": pl.Float64}
-        ),
-    )
     memory = MemoryInputs(DOCUMENTS, WIDTH, MOMENT.seed, lambda: documents.float())
-    own_parameters = None if found.open_parameters is None else found.open_parameters(memory, params)
+    own_parameters = None if found.open_parameters is None else found.open_parameters(memory, found.params())
     return LossInputs(
         queries_BD=queries[:rows],
         candidates_CD=documents,
@@ -64,7 +73,7 @@ def world(found: Loss, rows: int = QUERIES, kind: torch.dtype = torch.float64) -
         guide_BG=vectors(QUERIES, 3)[:rows].to(kind),
         guide_CG=vectors(DOCUMENTS, 4).to(kind),
         teacher_BC=(vectors(QUERIES, 5)[:rows] @ vectors(DOCUMENTS, 6).T * 3).to(kind),
-        episode=None if found.prepare is None else found.prepare(epoch, params),
+        episode=episode(found),
         memory=None if own_parameters is None else own_parameters.to(kind),
     )
 
