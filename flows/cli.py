@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|probe|tune|ablate|transfer|demo`.
+"""The command line: `negset COMMAND`; `negset --help` lists the commands.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
+    "merge": "merge models that were trained from one start",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    _add_merge(made["merge"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
@@ -86,6 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE", help="folder or name of the model that all were trained from")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="folder or name of a trained model")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--weights", metavar="A,B", help="how much of each model, in their order")
+    how.add_argument("--learn", action="append", default=[], metavar="SET", help="learn it on this set; repeatable")
+    parser.add_argument("--scale", type=float, metavar="X", help="stretch the difference from BASE (with --weights, 1)")
+    parser.add_argument("--queries", type=int, metavar="N", help="training queries drawn of each set (--learn, 256)")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of learning (--learn, 200)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder of the merged model")
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:

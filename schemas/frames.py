@@ -155,6 +155,14 @@ FATES: Final = pa.schema(
         _required("split", pa.string()),
     ]
 )
+PAIR_STATS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positive_id", _IDS),
+        _required("epoch", pa.int32(), {"note": "counts from 0"}),
+        _required("loss", pa.float64(), {"note": "of the query with this positive, the mean where it came twice"}),
+    ]
+)
 RANKINGS: Final = pa.schema(
     [
         _required("query_id", _IDS),
@@ -194,6 +202,7 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
     "terms": TERMS,
+    "pair_stats": PAIR_STATS,
     "rankings": RANKINGS,
     "trained": TRAINED,
 }
@@ -216,6 +225,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "shard_texts": ("sha256",),
     "counted_documents": ("doc_id",),
     "terms": ("term",),
+    "pair_stats": ("query_id", "positive_id", "epoch"),
     "rankings": ("query_id", "model", "rank"),
     "trained": ("query_id",),
 }

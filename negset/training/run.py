@@ -84,8 +84,9 @@ class TrainReport:
             "health": dict(zip(("before", "after"), (one.numbers() for one in self.health), strict=False)),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
-            "steps": len(self.training.losses),
+            "steps": len(self.training.history),
             "resumed_at": self.training.resumed_at,
+            "checkpoints_passed_over": list(self.training.passed_over),
             "device": self.device,
             "threads": self.threads,
             "seconds": round(self.seconds, 1),
@@ -176,11 +177,7 @@ def compare(before: Metrics, after: Metrics, query_ids: Sequence[str]) -> Compar
 
 def write_report(report: TrainReport, folder: Path) -> None:
     """Write the files of a run beside its model, metrics.json last."""
-    rate = report.training.steps_per_epoch
-    steps = [
-        {"step": step, "epoch": (step - 1) // rate + 1, "loss": loss}
-        for step, loss in enumerate(report.training.losses, start=1)
-    ]
+    steps = [figures.numbers() for figures in report.training.history]
     names = list(MEASURES)
     queries = report.held_out.before.per_query.join(
         report.held_out.after.per_query, on="query_id", suffix="_after", maintain_order="left"

@@ -5,8 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from negset.errors import ArtifactError, ContractError
-from negset.training.checkpoint import CHECKPOINT
+from negset.errors import ContractError
 from negset.training.examples import build_examples
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
@@ -70,7 +69,6 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, 
     assert resumed.resumed_at == (kill_at - 1) // 4 * 4
     assert resumed.losses == whole.losses
     assert all(torch.equal(parameters[name], same[name]) for name in parameters)
-    assert not (tmp_path / "cut" / CHECKPOINT).exists()
 
 
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(planted, examples, tmp_path):
@@ -89,23 +87,6 @@ def test_how_often_checkpoints_are_written_changes_nothing(planted, examples, tm
     often, _ = trained(planted, examples, config(checkpoint_every=1), tmp_path / "a")
     never, _ = trained(planted, examples, config(checkpoint_every=1000), tmp_path / "b")
     assert often.losses == never.losses
-
-
-def test_a_damaged_checkpoint_is_named(planted, examples, tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes(b"torn")
-    with pytest.raises(ArtifactError, match=r"checkpoint\.pt.*Delete it"):
-        trained(planted, examples, config(), tmp_path)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(planted, examples, tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "exploded"), "w"))
-
-    torch.save({"run": Bomb()}, tmp_path / CHECKPOINT)
-    with pytest.raises(ArtifactError, match="Delete it"):
-        trained(planted, examples, config(), tmp_path)
-    assert not (tmp_path / "exploded").exists()
 
 
 def test_a_loss_that_is_not_finite_names_its_queries(planted, examples, tmp_path):
