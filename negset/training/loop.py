@@ -34,7 +34,7 @@ from negset.training.records import (
     tell_nobody,
 )
 from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor, set_rates, turns_from
-from negset.training.signals import NO_SIGNALS, Signals
+from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
 from negset.training.step import take_step
 from schemas.config import TrainConfig
@@ -133,7 +133,7 @@ def clear_run(folder: Path) -> None:
     """Remove what the run in `folder` needs to go on, once nothing is left to do."""
     Checkpoints(folder / CHECKPOINTS, "", 1).clear()
     clear_episodes(folder)
-    for left in (STEPS, PAIRS):
+    for left in (STEPS, PAIRS, GUIDE):
         (folder / left).unlink(missing_ok=True)
 
 

@@ -18,6 +18,7 @@ from negset.errors import ConfigError, ContractError, hint, listed
 from negset.fingerprint import fingerprint
 from negset.store import write_durably
 from negset.training.examples import Examples, Rows, SetTables, document_rows
+from schemas.config import TrainConfig
 
 GUIDE: Final = "guide.safetensors"
 """File of a run's guide vectors, in its folder."""
@@ -66,6 +67,16 @@ class Signals:
 
 
 NO_SIGNALS: Final = Signals()
+
+
+def read_signals(
+    tables: SetTables, examples: Examples, config: TrainConfig, guide: Encoder | None, folder: Path
+) -> Signals:
+    """Give what `config` asks for: vectors of the `guide`, kept in `folder`, and scores of its teacher."""
+    return Signals(
+        None if guide is None else guide_vectors(guide, examples, folder),
+        teacher_scores(tables, examples, config.teacher) if config.teacher else None,
+    )
 
 
 def guide_vectors(encoder: Encoder, examples: Examples, folder: Path) -> Guide:

@@ -9,7 +9,7 @@ import polars as pl
 
 from negset.arrays import Floats
 from negset.encoders.tokens import tokenise
-from negset.probing.measuring import one_thread
+from negset.threads import one_thread
 from negset.training.examples import Rows
 from negset.transfer.affinity import gradient_affinity
 from negset.transfer.matrix import TransferGroup, TransferMatrix, measure_transfer
