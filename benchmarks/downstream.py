@@ -248,7 +248,8 @@ def train_in_batch(
     from negset.training.examples import SetTables, build_examples
     from negset.training.loop import train_encoder
     from negset.training.model import StaticStart, open_model
-    from negset.training.run import known_pairs, measure
+    from negset.mining.positives import known_pairs
+    from negset.training.run import measure
     from schemas.encoder import EncoderConfig
 
     store = Place().open_store()

@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
+"""The command line: `negset init|build|train|batches|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
+    "batches": "plan which queries of a set share a batch, or list the plans there are",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    _add_batches(made["batches"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
@@ -82,6 +84,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_tune(made["tune"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_batches(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("set", nargs="?", default="", metavar="SET", help="folder of a set or of one version")
+    parser.add_argument("--plan", default="", metavar="NAME", help="how (default shuffled); alone: show its options")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="epochs to plan (5)")
+    parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="queries in a batch (128)")
+    parser.add_argument("--seed", type=int, default=13, help="seed of what is drawn (13)")
+    parser.add_argument("--split", default="train", help="split whose queries are planned (train)")
+    parser.add_argument("--held-out", default="test", metavar="SPLIT", help="split that a run measures on (test)")
+    parser.add_argument("--out", default="", metavar="FOLDER", help="copy the plan's tables there")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="key=value",
+        help="change one option of the plan; repeatable",
+    )
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:

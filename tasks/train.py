@@ -6,13 +6,14 @@ from pathlib import Path
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
+from negset.batching.reading import open_plan
 from negset.encoders.model_folder import find_model, folder_digests
 from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
 from schemas.config import TrainConfig
-from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
+from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
@@ -21,10 +22,13 @@ VERSION = 1
 METRICS = "metrics.json"
 
 
-def training_key(published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None) -> str:
+def training_key(
+    published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None, plan: BatchPlanRef | None = None
+) -> str:
     """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names."""
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    return fingerprint("train", VERSION, published.fingerprint, published.content, config, begun)
+    by = plan.content if plan else ""
+    return fingerprint("train", VERSION, published.fingerprint, published.content, config, begun, by)
 
 
 def run_folder(dataset: str, key: str) -> Path:
@@ -43,19 +47,24 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
+    plan: BatchPlanRef | None,
     run: str,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
-    """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings."""
+    """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings.
+
+    The batches are those of `plan`, or in a random order.
+    """
     opened = read_set(Path(published.path))
     folder, store = Path(run), Place().open_store()
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
         begun = _static_start(store, start) if start else None
+        by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
         report = training.run_training(
-            training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress
+            training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress, by
         )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)

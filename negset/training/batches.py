@@ -1,6 +1,6 @@
 """Which queries share a batch, and which candidates each of them may be compared with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +18,27 @@ class Planned:
 
     `positives_B` are document rows where the plan chooses them; without them a query's positives take turns.
     With `in_batch`, what the other queries bring counts as negatives too. `masked` are pairs of a place in the batch
-    and a document row that the plan takes for false negatives.
+    and a document row that the plan takes for false negatives. `negatives` are the hard negatives of each place, where
+    the plan chooses among them or brings others.
     """
 
     queries_B: Rows
     in_batch: bool
     positives_B: Rows | None = None
     masked: tuple[Rows, Rows] | None = None
+    negatives: Groups | None = None
 
 
 Plan = Callable[[int], Iterator[Planned]]
 """Gives the batches of an epoch, counted from 0, always the same ones."""
+
+
+@dataclass(frozen=True)
+class PlannedBatches:
+    """A plan, and how many batches each of its epochs has."""
+
+    plan: Plan
+    steps: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -68,18 +78,35 @@ def collate_batch(examples: Examples, planned: Planned, seed: int, epoch: int) -
     """
     queries_B = planned.queries_B
     positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
-    entries = examples.negatives.entries(queries_B)
-    row, hard = examples.negatives.take(queries_B)
+    row, hard, weights = _hard_negatives(examples, planned)
     candidates_C = np.unique(np.r_[positive_B, hard])
     column = np.searchsorted(candidates_C, hard)
     own_BC = np.zeros((len(queries_B), len(candidates_C)), dtype=np.bool_)
     own_BC[row, column] = True
     weight_BC = np.ones(own_BC.shape, dtype=np.float32)
-    weight_BC[row, column] = examples.negative_weights[entries]
-    masked_BC = mask_candidates(examples, queries_B, candidates_C, positive_B, in_batch=planned.in_batch)
+    weight_BC[row, column] = weights
+    masked_BC = mask_candidates(examples, queries_B, candidates_C, positive_B, own_BC, in_batch=planned.in_batch)
     if planned.masked is not None:
         _mask_pairs(masked_BC, candidates_C, planned.masked, positive_B)
     return Batch(queries_B, candidates_C, np.searchsorted(candidates_C, positive_B), masked_BC, own_BC, weight_BC)
+
+
+def _hard_negatives(examples: Examples, planned: Planned) -> tuple[Rows, Rows, NDArray[np.float32]]:
+    """Give place in the batch, document and weight of each hard negative; what the plan brings anew weighs 1."""
+    row, own = examples.negatives.take(planned.queries_B)
+    weights = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
+    if planned.negatives is None:
+        return row, own, weights
+    places, chosen = planned.negatives.take(np.arange(len(planned.queries_B)))
+    documents = len(examples.document_ids)
+    known = np.argsort(row * documents + own, kind="stable")
+    codes = (row * documents + own)[known]
+    at = np.searchsorted(codes, places * documents + chosen)
+    there = at < len(codes)
+    there[there] = codes[at[there]] == (places * documents + chosen)[there]
+    found = np.ones(len(chosen), dtype=np.float32)
+    found[there] = weights[known[at[there]]]
+    return places, chosen, found
 
 
 def turns(examples: Examples, queries_B: Rows, seed: int, epoch: int) -> Rows:
@@ -99,12 +126,13 @@ def _mask_pairs(masked_BC: Mask, candidates_C: Rows, pairs: tuple[Rows, Rows], p
 
 
 def mask_candidates(
-    examples: Examples, queries_B: Rows, candidates_C: Rows, positive_B: Rows, *, in_batch: bool
+    examples: Examples, queries_B: Rows, candidates_C: Rows, positive_B: Rows, own_BC: Mask, *, in_batch: bool
 ) -> Mask:
-    """Tell which of the sorted `candidates_C` do not count for each query: known positives but its own one."""
-    masked_BC = np.full((len(queries_B), len(candidates_C)), not in_batch)
-    if not in_batch:
-        masked_BC[_columns(examples.negatives, queries_B, candidates_C)] = False
+    """Tell which of the sorted `candidates_C` do not count for each query: known positives but its own one.
+
+    Without `in_batch` nothing counts but a query's positive and, where `own_BC` is true, its hard negatives.
+    """
+    masked_BC = np.zeros(own_BC.shape, dtype=np.bool_) if in_batch else ~own_BC
     masked_BC[_columns(examples.known, queries_B, candidates_C)] = True
     masked_BC[np.arange(len(queries_B)), np.searchsorted(candidates_C, positive_B)] = False
     return masked_BC

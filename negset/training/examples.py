@@ -94,7 +94,7 @@ def build_examples(
     Raises ConfigError where `split` has no query or nothing is left to train on.
     """
     _check_columns(tables)
-    documents = _number_documents(tables.documents)
+    documents = number_documents(tables.documents)
     candidates = _queries_of_split(tables.queries, split)
     pairs = tables.positives.select("query_id", "doc_id").join(documents, on="doc_id").unique(["query_id", "row"])
     forbidden = _spread_over_texts(
@@ -174,7 +174,7 @@ def _queries_of_split(queries: pl.DataFrame, split: str) -> pl.DataFrame:
     return chosen
 
 
-def _number_documents(documents: pl.DataFrame) -> pl.DataFrame:
+def number_documents(documents: pl.DataFrame) -> pl.DataFrame:
     """Give `doc_id`, its `content` and its `row`: the place of the smallest id with the same normalised text."""
     ordered = documents.sort("doc_id").select("doc_id", "title", "text").with_row_index("place")
     contents = document_texts(ordered)

@@ -13,7 +13,7 @@ import torch
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Plan, Planned, collate_batch, shuffled_plan
+from negset.training.batches import Plan, Planned, PlannedBatches, collate_batch, shuffled_plan
 from negset.training.checkpoint import CHECKPOINT, clear_checkpoint, load_checkpoint, module_digest, save_checkpoint
 from negset.training.examples import Examples
 from negset.training.model import Trainable
@@ -33,15 +33,22 @@ class Training:
     """What a finished run leaves: the mean loss of each step, where it was resumed, where the model lies."""
 
     losses: tuple[float, ...]
-    steps_per_epoch: int
+    steps_by_epoch: tuple[int, ...]
     resumed_at: int
     model_folder: Path
 
 
 def train_encoder(
-    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, progress: Progress = no_progress
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress = no_progress,
+    by: PlannedBatches | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
+
+    The batches are those that the plan `by` has, or in a random order.
 
     On one machine and with one number of threads the result depends on examples, config and the start alone:
     batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
@@ -55,23 +62,23 @@ def train_encoder(
     losses = [] if found is None else list(found)
     resumed_at = len(losses)
     binding = bind(model, examples, config)
-    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
     epochs = config.epochs or model.pace.epochs
-    per_epoch = -(-len(examples.query_ids) // config.batch_size)
+    by = by or _shuffled(examples, config, epochs)
+    steps = sum(by.steps[:epochs])
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        for epoch, planned in _batches(plan, epochs, resumed_at):
+        for epoch, planned in _batches(by.plan, epochs, resumed_at):
             batch = collate_batch(examples, planned, config.seed, epoch)
-            _set_rates(optimizers, peaks, _rate_factor(len(losses), epochs * per_epoch, model.pace.warm_up))
+            _set_rates(optimizers, peaks, _rate_factor(len(losses), steps, model.pace.warm_up))
             torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
-            moment = Moment(config.seed, epoch, epochs, len(losses), epochs * per_epoch)
+            moment = Moment(config.seed, epoch, epochs, len(losses), steps)
             losses.append(float(take_step(binding, optimizers, batch, moment).mean()))
-            _log.debug("step %d of %d: loss %.4f", len(losses), epochs * per_epoch, losses[-1])
-            progress("train", len(losses), epochs * per_epoch)
+            _log.debug("step %d of %d: loss %.4f", len(losses), steps, losses[-1])
+            progress("train", len(losses), steps)
             if len(losses) % config.checkpoint_every == 0:
                 save_checkpoint(folder / CHECKPOINT, run, losses, model.module, optimizers)
     model.save(folder / MODEL)
     clear_checkpoint(folder / CHECKPOINT)
-    return Training(tuple(losses), per_epoch, resumed_at, folder / MODEL)
+    return Training(tuple(losses), tuple(by.steps[:epochs]), resumed_at, folder / MODEL)
 
 
 def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -> str:
@@ -87,6 +94,11 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -
     digest.update(examples.negative_weights.tobytes())
     loss_version = find_loss(config.loss).version
     return fingerprint("training", VERSION, loss_version, config, module_digest(model.module), digest.hexdigest())
+
+
+def _shuffled(examples: Examples, config: TrainConfig, epochs: int) -> PlannedBatches:
+    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
+    return PlannedBatches(plan, [-(-len(examples.query_ids) // config.batch_size)] * epochs)
 
 
 def _batches(plan: Plan, epochs: int, done: int) -> Iterator[tuple[int, Planned]]:

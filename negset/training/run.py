@@ -13,12 +13,15 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from negset.batching.following import training_plan
+from negset.batching.reading import OpenedPlan
 from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.evaluation import MEASURES, Metrics, evaluate_encoder, restrict_metrics, split_queries
-from negset.mining.positives import doc_ids, known_positives
+from negset.mining.positives import known_pairs
 from negset.progress import Progress, no_progress
 from negset.store import write_durably
+from negset.training.batches import PlannedBatches
 from negset.training.examples import SetTables, build_examples
 from negset.training.loop import Training, train_encoder
 from negset.training.model import StaticStart, Trainable, open_model
@@ -89,8 +92,11 @@ def run_training(
     folder: Path,
     start: StaticStart | None = None,
     progress: Progress = no_progress,
+    plan: OpenedPlan | None = None,
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
+
+    The batches are those of `plan`, or in a random order.
 
     Writes the model, metrics.json, history.jsonl (a line for each step) and queries.jsonl (a line for each
     held-out query) to `folder`. A query whose normalised text is one of the held-out split's is not trained on.
@@ -111,7 +117,8 @@ def run_training(
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
     progress("measure", 1, 2)
-    training = train_encoder(model, examples, config, folder, progress)
+    by = None if plan is None else PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.steps)
+    training = train_encoder(model, examples, config, folder, progress, by)
     after = measure(model, snapshot, config.held_out)
     progress("measure", 2, 2)
     novel = novel_queries(known, examples.query_ids, before.per_query.get_column("query_id").to_list())
@@ -128,13 +135,6 @@ def run_training(
     )
     write_report(report, folder)
     return report
-
-
-def known_pairs(snapshot: "Snapshot") -> pl.DataFrame:
-    """Give `query_id` and `doc_id` of every pair that must never be a negative."""
-    coded = known_positives(snapshot)
-    queries = snapshot.queries().get_column("query_id")
-    return coded.select(query_id=queries.gather(coded["query"]), doc_id=doc_ids(snapshot).gather(coded["doc"]))
 
 
 def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Metrics:
@@ -157,9 +157,9 @@ def compare(before: Metrics, after: Metrics, query_ids: Sequence[str]) -> Compar
 
 def write_report(report: TrainReport, folder: Path) -> None:
     """Write the files of a run beside its model, metrics.json last."""
-    rate = report.training.steps_per_epoch
+    borders = np.cumsum(report.training.steps_by_epoch)
     steps = [
-        {"step": step, "epoch": (step - 1) // rate + 1, "loss": loss}
+        {"step": step, "epoch": int(np.searchsorted(borders, step)) + 1, "loss": loss}
         for step, loss in enumerate(report.training.losses, start=1)
     ]
     names = list(MEASURES)

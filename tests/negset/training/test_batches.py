@@ -60,7 +60,8 @@ def test_another_querys_hard_negative_that_is_a_known_positive_is_masked():
 def test_the_mask_matrix_of_star():
     world = examples([[10, 11], [1]], [[5], [11]])
     shared = np.array([1, 5, 10, 11])
-    masked = mask_candidates(world, np.array([0, 1]), shared, np.array([10, 1]), in_batch=True)
+    own = np.zeros((2, 4), dtype=bool)
+    masked = mask_candidates(world, np.array([0, 1]), shared, np.array([10, 1]), own, in_batch=True)
     assert masked.tolist() == [[False, False, False, True], [False, False, False, False]]
 
 
