@@ -5,7 +5,8 @@ from pathlib import Path
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
-from negset.batching.opening import plan_identity, plan_set, view_set
+from negset.batching.opening import plan_identity, plan_set
+from negset.batching.view import view_set
 from negset.fingerprint import fingerprint as fingerprint_of
 from negset.publishing.reading import read_set
 from negset.snapshot import open_snapshot
@@ -27,14 +28,7 @@ def plan_batches(
 ) -> BatchPlanRef:
     """Make the tables of the plan that `request` asks for."""
     store = Place().open_store()
-    view = view_set(
-        read_set(Path(published.path)),
-        open_snapshot(store, snapshot),
-        store,
-        split=request.split,
-        held_out=request.held_out,
-        in_batch=request.in_batch,
-    )
+    view = view_set(read_set(Path(published.path)), open_snapshot(store, snapshot), store, request)
     with shown_progress("batches") as progress, store.staging() as staged:
         manifest = plan_set(view, request, staged, progress)
         if TaskRunContext.get() is not None:

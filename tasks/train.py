@@ -7,11 +7,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
 from negset.batching.reading import open_plan
+from negset.batching.versions import with_replay
 from negset.encoders.model_folder import find_model, folder_digests
 from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
+from negset.training.examples import SetTables
 from schemas.config import TrainConfig
 from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
@@ -63,20 +65,21 @@ def train(
     with shown_progress("train") as progress:
         begun = _static_start(store, start) if start else None
         by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
-        report = training.run_training(
-            training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress, by
-        )
+        taken = open_snapshot(store, snapshot)
+        tables = training_tables(opened, config)
+        if by is not None and by.manifest.older_versions:
+            tables = with_replay(tables, opened.folder, taken)
+        report = training.run_training(tables, taken, config, folder, begun, progress, by)
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
     content = file_digest(folder / METRICS)
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=report.trained, path=str(folder))
 
 
-def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
+def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:
     """Read the tables of a set that training by `config` needs."""
-    tables = import_module("negset.training.examples").SetTables
     names = ["queries", "documents", "positives", "negatives", *(["false_negatives"] if config.mask_suspects else [])]
-    return tables(**{name: opened.table(name) for name in names})
+    return SetTables(**{name: opened.table(name) for name in names})
 
 
 def _static_start(store: Store, ref: EncoderRef) -> object:

@@ -1,9 +1,8 @@
 """What plans read: queries and documents by number, and what is opened only where a plan asks for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import NoReturn
 
 import numpy as np
@@ -31,11 +30,11 @@ class ScoredPairs:
 
 @dataclass(frozen=True)
 class GradedPairs:
-    """Judged documents of queries with a level of relevance from 1 to 5; a level of 4 and 5 is a positive's."""
+    """Positives of queries, sorted by query and document, and the relevance that each was judged."""
 
     query_P: Rows
     document_P: Rows
-    level_P: Rows
+    grade_P: Rows
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,12 @@ class PlanInputs:
 
     `keys_Q` are hashes of the query ids (`negset.lots.id_keys`). `positives` are a query's own labels, `known` all
     documents that must not be a negative of it, `negatives` its hard negatives by rank. What follows is called only
-    by plans that need it, and raises ConfigError saying what is missing: `vectors`, of length one, (Q, D); `pairs` by
+    by plans that need it, and raises ConfigError saying what is missing: `vectors`, of length one, (Q, D);
+    `document_vectors` of some rows, of length one too; `pairs` by
     the name of a scorer, empty for the set's own; `column`, the values of a metadata field, None where there is none;
     `places`, latitude and longitude in degrees, (Q, 2), NaN where there is none; `losses` of each query by path of a
-    table, empty for what the set's own scores say; `levels` by the name of what they come from.
+    table, empty for what the set's own scores say; `grades` of the
+    positives; `versions` of the set, the newest first.
     """
 
     query_ids: Sequence[str]
@@ -73,16 +74,15 @@ class PlanInputs:
     known: Groups
     negatives: Groups
     vectors: Callable[[], Matrix] = field(default=_absent("this plan needs vectors of the queries"))
+    document_vectors: Callable[[Rows], Matrix] = field(default=_absent("this plan needs vectors of the documents"))
     pairs: Callable[[str], ScoredPairs] = field(default=_absent("this plan needs scores of positives and negatives"))
     column: Callable[[str], pl.Series] = field(default=_absent("this plan needs the queries' metadata"))
     places: Callable[[str, str], Floats] = field(default=_absent("this plan needs coordinates"))
     losses: Callable[[str], Floats] = field(default=_absent("this plan needs a loss of each query"))
-    levels: Callable[[str], GradedPairs] = field(default=_absent("this plan needs graded judgements"))
-    versions: Callable[[int], Sequence[OlderVersion]] = field(
+    grades: Callable[[], GradedPairs] = field(default=_absent("this plan needs graded judgements"))
+    versions: Callable[[], Sequence[OlderVersion]] = field(
         default=_absent("this plan needs the versions of a published set")
     )
-    content: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """What of the outside the callables read, by name, for the fingerprint of the plan."""
 
     @cached_property
     def document_keys_D(self) -> NDArray[np.uint64]:  # noqa: N802

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from negset.arrays import Rows
+from negset.arrays import Floats, Rows
 from negset.batching.inputs import PlanInputs
 from negset.batching.masks import known_in_batch, positives_of
 from negset.batching.packing import check_visits
-from negset.batching.planner import BatchPlan, GroupKind, PlanParams, PlanSettings, Visits
+from negset.batching.planner import BatchPlan, GroupKind, PlanParams, PlanSettings, Suspects, Visits
 from negset.batching.reading import epoch_file
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
@@ -86,7 +86,7 @@ def write_epoch(
     with open_table(PLAN_TABLE, folder / PLAN_TABLE / epoch_file(epoch)) as file:
         for rows in _parts(len(slot_V)):
             write_group(file, _plan_frame(names, visits, positive_V, slot_V, rows, epoch, strategy), PLAN_TABLE)
-    masked = _mask_frame(names, visits, slot_V, known, epoch)
+    masked = _mask_frame(names, visits, positive_V, slot_V, known, epoch)
     with open_table(MASK_TABLE, folder / MASK_TABLE / epoch_file(epoch)) as file:
         for rows in _parts(masked.height):
             write_group(file, masked[rows], MASK_TABLE)
@@ -130,7 +130,7 @@ def _plan_frame(
     )
 
 
-def _optional(values: np.ndarray | None, rows: slice, height: int, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
+def _optional(values: Rows | Floats | None, rows: slice, height: int, dtype: type[pl.DataType]) -> pl.Series:
     if values is None:
         return pl.Series([None], dtype=dtype).new_from_index(0, height)
     column = pl.Series(values[rows])
@@ -162,17 +162,25 @@ def _lists(documents: pl.Series, negatives: Groups | None, rows: slice, height: 
     return pl.Series(pl.from_arrow(lists))
 
 
-def _mask_frame(names: _Names, visits: Visits, slot_V: Rows, known: tuple[Rows, Rows], epoch: int) -> pl.DataFrame:
-    """Give the pairs to mask, each once, by visit and document; what is known is not suspected too."""
-    suspects = visits.suspects
-    visit = np.r_[known[0], suspects.visit_M] if suspects else known[0]
-    document = np.r_[known[1], suspects.document_M] if suspects else known[1]
-    value = np.r_[np.full(len(known[0]), np.nan), suspects.value_M] if suspects else np.full(len(visit), np.nan)
-    first = np.arange(len(visit)) < len(known[0])
-    order = np.lexsort((~first, document, visit))
+def _mask_frame(
+    names: _Names, visits: Visits, positive_V: Rows, slot_V: Rows, known: tuple[Rows, Rows], epoch: int
+) -> pl.DataFrame:
+    """Give the pairs to mask, each once, by visit and document.
+
+    What is known is not suspected too, and nobody's own positive is masked for it.
+    """
+    nothing = np.empty(0, dtype=np.int64)
+    suspects = visits.suspects or Suspects(nothing, nothing, np.empty(0))
+    other = positive_V[suspects.visit_M] != suspects.document_M
+    visit = np.r_[known[0], suspects.visit_M[other]]
+    document = np.r_[known[1], suspects.document_M[other]]
+    value = np.r_[np.full(len(known[0]), np.nan), suspects.value_M[other]]
+    suspected = np.arange(len(visit)) >= len(known[0])
+    order = np.lexsort((suspected, document, visit))
     fresh = np.r_[True, (np.diff(visit[order]) != 0) | (np.diff(document[order]) != 0)][: len(order)]
     order = order[fresh]
     rows = visit[order]
+    reasons = pl.Series(_REASONS.categories)
     return pl.DataFrame(
         {
             "epoch": np.full(len(order), epoch, dtype=np.int32),
@@ -180,10 +188,8 @@ def _mask_frame(names: _Names, visits: Visits, slot_V: Rows, known: tuple[Rows, 
             "slot": slot_V[rows].astype(np.int32),
             "query_id": names.queries.gather(visits.query_V[rows]),
             "doc_id": names.documents.gather(document[order]),
-            "reason": pl.Series(np.where(first[order], 0, 1).astype(np.uint8)).replace_strict(
-                {0: KNOWN, 1: SUSPECT}, return_dtype=_REASONS
-            ),
-            "value": pl.Series(value[order]).fill_nan(None).cast(pl.Float32),
+            "reason": reasons.gather(suspected[order].astype(np.int64)).cast(_REASONS),
+            "value": pl.Series(value[order], dtype=pl.Float64).fill_nan(None).cast(pl.Float32),
         }
     )
 

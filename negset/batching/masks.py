@@ -1,13 +1,16 @@
 """What must not count in a batch: known positives that another query brings, and what a plan suspects."""
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
-from negset.arrays import Rows
+import numpy as np
+
+from negset.arrays import Floats, Matrix, Rows
 from negset.batching.inputs import PlanInputs
-from negset.batching.planner import Suspects, Visits
+from negset.batching.planner import Visits
 from negset.lots import id_keys, mix
-from negset.training.examples import Groups
+from negset.search import canonical
+
+_BLOCK: Final = 8192
 
 
 def positives_of(inputs: PlanInputs, visits: Visits, seed: int, epoch: int) -> Rows:
@@ -29,7 +32,7 @@ def known_in_batch(inputs: PlanInputs, visits: Visits, positive_V: Rows) -> tupl
     """
     documents = max(len(inputs.document_ids), 1)
     brought = _brought(inputs, visits, positive_V, documents)
-    visit_M, known_M = _taken(inputs.known, visits.query_V)
+    visit_M, known_M = inputs.known.take(visits.query_V)
     key_M = visits.batch_V[visit_M] * documents + known_M
     there = np.zeros(len(key_M), dtype=np.bool_)
     if len(brought):
@@ -41,20 +44,29 @@ def known_in_batch(inputs: PlanInputs, visits: Visits, positive_V: Rows) -> tupl
 def _brought(inputs: PlanInputs, visits: Visits, positive_V: Rows, documents: int) -> Rows:
     """Give the documents of all batches, coded with their batch, ascending."""
     if visits.negatives is None:
-        visit_E, negative_E = _taken(inputs.negatives, visits.query_V)
+        visit_E, negative_E = inputs.negatives.take(visits.query_V)
     else:
-        visit_E, negative_E = _taken(visits.negatives, np.arange(len(visits.query_V)))
+        visit_E, negative_E = visits.negatives.take(np.arange(len(visits.query_V)))
     return np.unique(np.r_[visits.batch_V * documents + positive_V, visits.batch_V[visit_E] * documents + negative_E])
 
 
-def _taken(groups: Groups, places: Rows) -> tuple[Rows, Rows]:
-    index, rows = groups.take(places)
-    return index, rows
+def pairs_in_groups(group_V: Rows) -> tuple[Rows, Rows]:
+    """Give both visits of every ordered pair of different visits that follow each other in one group."""
+    starts = np.flatnonzero(np.r_[True, np.diff(group_V) != 0][: len(group_V)])
+    size_G = np.diff(np.r_[starts, len(group_V)])
+    size_V, start_V = np.repeat(size_G, size_G), np.repeat(starts, size_G)
+    left = np.repeat(np.arange(len(group_V)), size_V)
+    within = np.arange(len(left)) - np.repeat(np.cumsum(size_V) - size_V, size_V)
+    right = start_V[left] + within
+    other = left != right
+    return left[other], right[other]
 
 
-def within(
-    pairs: tuple[Rows, Rows], suspected: NDArray[np.bool_], positive_V: Rows, value: NDArray[np.float64]
-) -> Suspects:
-    """Give those of the `pairs` of visits that are `suspected`: the second's positive is masked for the first."""
-    left, right = pairs[0][suspected], pairs[1][suspected]
-    return Suspects(left, positive_V[right], value[suspected])
+def cosines(left_ND: Matrix, left_P: Rows, right_MD: Matrix, right_P: Rows) -> Floats:
+    """Give the inner product of each pair of rows, in float64 and rounded to 6 digits, a block of pairs at a time."""
+    found = np.empty(len(left_P), dtype=np.float64)
+    for start in range(0, len(left_P), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        left, right = left_ND[left_P[part]].astype(np.float64), right_MD[right_P[part]].astype(np.float64)
+        found[part] = np.einsum("pd,pd->p", left, right)
+    return canonical(found)

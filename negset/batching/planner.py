@@ -43,6 +43,8 @@ class PlanSettings:
     batch_size: int
     epochs: int
     in_batch: bool = True
+    passes: int = 0
+    """What was asked for, where a plan turns passes over all queries into another number of epochs."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class BatchPlan:
     """A registered plan. `version` is its author's word that what it computes has not changed.
 
     `coverage` tells under options what is promised; `repeats` whether a query may come twice in an epoch (never in a
-    batch). `refreshes` tells at which epochs the plan wants vectors of the model as it is then. `files` are options
+    batch). `refreshes` tells at which epochs the plan wants vectors of the model as it is then; `epochs`
+    how many it makes of the passes over all queries that were asked for. `files` are options
     that name a file, whose content is part of the plan's identity; plans with `versions` read older ones of the set.
     """
 
@@ -110,6 +113,7 @@ class BatchPlan:
     coverage: Callable[[Any], Coverage]
     repeats: Callable[[Any], bool]
     refreshes: Callable[[int, Any], bool] | None
+    epochs: Callable[[int, Any], int]
     files: tuple[str, ...]
     versions: bool
 
@@ -132,6 +136,11 @@ def never(_params: PlanParams) -> bool:
     return False
 
 
+def as_asked(passes: int, _params: PlanParams) -> int:
+    """Make an epoch of each pass."""
+    return passes
+
+
 def plan(
     name: str,
     *,
@@ -139,6 +148,7 @@ def plan(
     coverage: Callable[[ParamsT], Coverage] = every,
     repeats: Callable[[ParamsT], bool] = never,
     refreshes: Callable[[int, ParamsT], bool] | None = None,
+    epochs: Callable[[int, ParamsT], int] = as_asked,
     files: Sequence[str] = (),
     versions: bool = False,
     version: int = 1,
@@ -148,7 +158,17 @@ def plan(
     def register(opens: Open[ParamsT]) -> Open[ParamsT]:
         summary = (opens.__doc__ or "").strip().partition("\n")[0]
         _REGISTRY[name] = BatchPlan(
-            name, version, params, opens, summary, coverage, repeats, refreshes, tuple(files), versions
+            name=name,
+            version=version,
+            params=params,
+            open=opens,
+            summary=summary,
+            coverage=coverage,
+            repeats=repeats,
+            refreshes=refreshes,
+            epochs=epochs,
+            files=tuple(files),
+            versions=versions,
         )
         return opens
 

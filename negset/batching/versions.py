@@ -1,12 +1,16 @@
 """Older versions of a published set, by age: the newest has age 1."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from negset.publishing.publish import read_history
-from negset.publishing.reading import VERSIONS
+from negset.publishing.reading import VERSIONS, read_set
+from negset.snapshot import Snapshot
 from negset.store import MANIFEST
+from negset.training.examples import SetTables
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,27 @@ def listed_versions(version_folder: Path) -> Sequence[ListedVersion]:
         folder = home / VERSIONS / version
         found.append(ListedVersion(version, age, folder if (folder / MANIFEST).is_file() else None))
     return found
+
+
+def with_replay(tables: SetTables, version_folder: Path, snapshot: Snapshot) -> SetTables:
+    """Give `tables` with the negatives of older versions, and the documents of these that the set has no more.
+
+    Pairs of a query that the set has no more, or of a document that the corpus has no more, are left out: what was
+    deleted does not come back.
+    """
+    queries = tables.queries.select("query_id")
+    corpus = snapshot.document_columns("doc_id").select("doc_id")
+    pairs, documents = [], [tables.documents]
+    for one in listed_versions(version_folder)[1:]:
+        if one.folder is None:
+            continue
+        opened = read_set(one.folder)
+        found = opened.table("negatives").select("query_id", "doc_id", "rank", version=pl.lit(one.version))
+        pairs.append(found.join(queries, on="query_id", how="semi").join(corpus, on="doc_id", how="semi"))
+        documents.append(opened.table("documents").select(tables.documents.columns))
+    if not pairs:
+        return tables
+    replayed = pl.concat(pairs)
+    known = pl.concat(documents).unique("doc_id", keep="first", maintain_order=True)
+    needed = pl.concat([tables.documents.select("doc_id"), replayed.select("doc_id")]).unique()
+    return replace(tables, documents=known.join(needed, on="doc_id", how="semi"), replayed=replayed)

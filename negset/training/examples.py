@@ -46,7 +46,8 @@ class Groups:
 class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
-    `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them.
+    `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them;
+    `replayed` are pairs beyond the set's negatives that a batch plan may bring, from older versions of the set.
     """
 
     queries: pl.DataFrame
@@ -54,6 +55,7 @@ class SetTables:
     positives: pl.DataFrame
     negatives: pl.DataFrame
     false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
+    replayed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def build_examples(
         counted = ", ".join(f"{reason}: {count}" for reason, count in sorted(Counter(reasons.to_list()).items()))
         message = f"no query of split {split!r} can be trained on ({counted}). Choose train.split and train.held_out"
         raise ConfigError(message)
-    used = pl.concat([pairs.select("query_id", "row"), hard.select("query_id", "row")])
+    brought = _rows(tables.replayed, documents)
+    used = pl.concat([pairs.select("query_id", "row"), hard.select("query_id", "row"), brought])
     used = used.join(kept, on="query_id", how="semi").select("row").unique().sort("row").with_row_index("doc")
     texts = used.join(documents.unique("row", keep="first", maintain_order=True), on="row", maintain_order="left")
 
