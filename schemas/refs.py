@@ -124,6 +124,12 @@ class NegativeSetRef(Ref):
     path: str
 
 
+class BatchPlanRef(Ref):
+    """Which queries share a batch in each epoch; `rows` are the visits of all epochs."""
+
+    kind: ClassVar[str] = "batch_plan"
+
+
 class CheckpointRef(Ref):
     """A trained encoder and what it measures; `path` is the folder of its run, `rows` the queries trained on."""
 

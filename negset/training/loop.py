@@ -13,7 +13,7 @@ import torch
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Batch, Plan, Planned, collate_batch, shuffled_plan
+from negset.training.batches import Batch, Plan, Planned, PlannedBatches, collate_batch, shuffled_batches
 from negset.training.binding import Binding, bind, check_needs
 from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
 from negset.training.distributed import ALONE, World, in_turn
@@ -104,8 +104,11 @@ def train_encoder(
     signals: Signals = NO_SIGNALS,
     tell: Tell = tell_nobody,
     world: World = ALONE,
+    by: PlannedBatches | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
+
+    The batches are those that the plan `by` has, or in a random order.
 
     On one machine and with one number of threads the result depends on examples, config, signals and the start
     alone: batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
@@ -117,7 +120,7 @@ def train_encoder(
     check_needs(config)
     require_events(config)
     make_folder(folder)
-    course = _prepare(model, examples, config, folder, signals, world)
+    course = _prepare(model, examples, config, folder, signals, world, by)
     with (
         Checkpoints(folder / CHECKPOINTS, course.run, config.keep_checkpoints) as checkpoints,
         _own_generator(model.device),
@@ -161,19 +164,25 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig, s
 
 
 def _prepare(
-    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, signals: Signals, world: World
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    folder: Path,
+    signals: Signals,
+    world: World,
+    by: PlannedBatches | None,
 ) -> Course:
     run = run_fingerprint(model, examples, config, signals)
     binding = bind(model, examples, config, signals, world)
     optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
-    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
     epochs = config.epochs or model.pace.epochs
+    by = by or shuffled_batches(examples, config.seed, config.batch_size, epochs, in_batch=config.in_batch)
     return Course(
         binding=binding,
         config=config,
-        plan=plan,
+        plan=by.plan,
         epochs=epochs,
-        steps=count_steps(plan, epochs, config.accumulate),
+        steps=count_steps(by.batches[:epochs], config.accumulate),
         state=State(model.module, binding.memory, optimizers),
         peaks=peak_rates(optimizers),
         folder=folder,
