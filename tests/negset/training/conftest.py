@@ -75,6 +75,12 @@ def planted() -> Planted:
 
 
 @pytest.fixture(scope="session")
+def planted_once() -> Planted:
+    """Give the planted world to fixtures that live longer than a test."""
+    return Planted()
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Give the folder of a two-layer BERT with random weights."""
     import torch
