@@ -30,7 +30,7 @@ class _Job:
     signals: Signals
 
 
-def train_in_processes(
+def launch_training(
     model: Trainable,
     start: StaticStart | None,
     examples: Examples,
@@ -43,12 +43,15 @@ def train_in_processes(
 ) -> Training:
     """Train as `train_encoder` does, in `config.processes` processes; `model`, just opened, ends up trained.
 
-    Each opens the model of `config` from `start`, embeds its part of every batch and sees the vectors of all. Without
-    dropout the result is that of one process up to rounding; with it each process draws for its own texts.
+    One alone is this process. Of several, each opens the model of `config` from `start`, embeds its part of every batch
+    and sees the vectors of all. Without dropout the result is that of one process up to rounding; with it each process
+    draws for its own texts.
     Raises EnvironmentFault where a process dies, ConfigError where there are fewer GPUs than processes, and what
     `train_encoder` raises.
     """
-    backend = _backend(model.device, config)
+    backend = choose_backend(model.device, config)
+    if config.processes == 1:
+        return train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell)
 
     def hear(said: object) -> None:
         if isinstance(said, StepFigures):
@@ -87,8 +90,9 @@ def _placed(config: TrainConfig, world: World) -> TrainConfig:
     return config.model_copy(update={"device": f"cuda:{world.rank}"}) if on_gpu else config
 
 
-def _backend(device: torch.device, config: TrainConfig) -> Backend:
-    if device.type == "cpu":
+def choose_backend(device: torch.device, config: TrainConfig) -> Backend:
+    """Say how processes on `device` speak to each other; raise ConfigError where so many cannot be there."""
+    if device.type == "cpu" or config.processes == 1:
         return "gloo"
     if device.type != "cuda":
         message = f"train.processes = {config.processes} works on the processor or on CUDA, not on {device.type}"

@@ -22,7 +22,8 @@ from negset.store import make_folder, write_durably
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, clear_run, train_encoder
+from negset.training.launch import choose_backend, launch_training
+from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
@@ -125,10 +126,11 @@ def run_training(
     )
     signals = read_signals(tables, examples, config, guide, folder)
     model = open_model(config, start)
+    choose_backend(model.device, config)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
     progress("measure", 1, 2)
-    training = train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell)
+    training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell)
     after = measure(model, snapshot, config.held_out)
     progress("measure", 2, 2)
     measured = before.metrics.per_query.get_column("query_id").to_list()
