@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|merge|plan|audit|calibrate|rules|losses|show|verify|probe|tune|demo`.
+"""The command line: `negset COMMAND`; `negset --help` lists the commands.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -24,6 +24,8 @@ _COMMANDS = {
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
+    "ablate": "compare hard, easy, random and mixed negatives of one size: does it matter?",
+    "transfer": "measure what training on one domain or set does to another",
     "tune": "choose the recipe by measurement on your own training queries",
     "demo": "run the main job on the docstrings of the installed Python packages",
 }
@@ -92,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
     _add_probe(made["probe"])
     _add_tune(made["tune"])
+    _add_ablate(made["ablate"])
+    _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
 
@@ -179,6 +183,26 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget", type=int, default=0, metavar="N", help="trainings to spend (default 3 a candidate)")
     parser.add_argument("--write", action="store_true", help="write the chosen recipe into CONFIG")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+
+
+def _add_ablate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML) whose candidates are composed")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each composition (3 or more)")
+    parser.add_argument("--negatives", type=int, default=4, metavar="N", help="negatives of each query (default 4)")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+    _add_overrides(parser)
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sets", nargs="+", metavar="SET", help="folder of a set; several of one encoder")
+    parser.add_argument("--by", default="", metavar="FIELD", help="metadata field of the queries that names domains")
+    parser.add_argument("--target", default="test", metavar="SPLIT", help="split that is measured (default test)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each training (default 3)")
+    parser.add_argument(
+        "--order", choices=("hardness", "time"), help="group ten buckets of training queries in this order instead"
+    )
+    parser.add_argument("--groups", type=int, default=3, metavar="K", help="groups formed by --order at the most (3)")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
 
 

@@ -182,14 +182,12 @@ def _prepare(
 
 
 def _memory_optimizers(binding: Binding, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Give AdamW without decay for the parameters of the loss's own, where it has some."""
-    if binding.memory is None:
+    """Give AdamW without decay for the parameters of the loss's own, where it has some; a memory may have none."""
+    parameters = [] if binding.memory is None else list(binding.memory.parameters())
+    if not parameters:
         return []
-    return [
-        torch.optim.AdamW(
-            binding.memory.parameters(), lr=config.memory_rate or binding.model.learning_rate, weight_decay=0.0
-        )
-    ]
+    rate = config.memory_rate or binding.model.learning_rate
+    return [torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)]
 
 
 @dataclass(frozen=True)

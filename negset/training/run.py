@@ -28,7 +28,9 @@ from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
 from negset.training.reports.domain_gate import require_domains
-from negset.training.reports.records import (
+from negset.training.reports.health import Health, draw_sample, examine
+from negset.training.reports.run_files import (
+    DEPTH,
     HISTORY,
     METRICS,
     PAIR_STATS,
@@ -66,7 +68,8 @@ class TrainReport:
     """What a training run did.
 
     `novel` are the held-out queries that share no positive with a trained query: what an encoder learned about
-    single documents does not help it there. It is None where all share one.
+    single documents does not help it there. It is None where all share one. `health` is what a sample says of the model
+    before and after; empty for fewer than two held-out queries.
     """
 
     model_folder: Path
@@ -74,6 +77,7 @@ class TrainReport:
     novel: Comparison | None
     trained: int
     left_out: Mapping[str, int]
+    health: tuple[Health, ...]
     training: Training
     device: str
     threads: int
@@ -84,6 +88,7 @@ class TrainReport:
         return {
             "held_out": self.held_out.numbers(),
             "novel": None if self.novel is None else self.novel.numbers(),
+            "health": dict(zip(("before", "after"), (one.numbers() for one in self.health), strict=False)),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
             "steps": len(self.training.history),
@@ -109,7 +114,7 @@ def run_training(
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
 
     Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
-    query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.records` to `folder`.
+    query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
     `guide` is asked by a loss that needs one; `tell` hears the figures of each step. A query whose normalised text is
     one of the held-out split's is not trained on.
     Raises ConfigError where both splits are one, one of them has nothing to train on or to measure, the loss needs
@@ -129,9 +134,12 @@ def run_training(
     choose_backend(model.device, config)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
+    sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
+    health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
     training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell)
     after = measure(model, snapshot, config.held_out)
+    health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)
     measured = before.metrics.per_query.get_column("query_id").to_list()
     novel = novel_queries(known, examples.query_ids, measured)
@@ -141,6 +149,7 @@ def run_training(
         novel=compare(before.metrics, after.metrics, novel),
         trained=len(examples.query_ids),
         left_out=examples.left_out,
+        health=tuple(health),
         training=training,
         device=str(model.device),
         threads=torch.get_num_threads(),
