@@ -75,6 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    made["train"].add_argument(
+        "--processes",
+        action="append",
+        type="processes={}".format,
+        dest="overrides",
+        metavar="N",
+        help="processes that share each batch: short for --set processes=N",
+    )
     _add_merge(made["merge"])
     _add_batches(made["batches"])
     _add_audit(made["audit"])

@@ -13,7 +13,6 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from negset.batching.following import training_plan
 from negset.batching.reading import OpenedPlan
 from negset.encoders.encoder import Encoder, Role
 from negset.errors import ConfigError
@@ -21,11 +20,11 @@ from negset.evaluation import MEASURES, Measurement, Metrics, measure_encoder, r
 from negset.mining.positives import known_pairs
 from negset.progress import Progress, no_progress
 from negset.store import make_folder, write_durably
-from negset.training.batches import PlannedBatches
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, clear_run, train_encoder
+from negset.training.launch import choose_backend, launch_training
+from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
@@ -136,13 +135,13 @@ def run_training(
     )
     signals = read_signals(tables, examples, config, guide, folder)
     model = open_model(config, start)
+    choose_backend(model.device, config)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
     sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
     health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
-    by = None if plan is None else PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.batches)
-    training = train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
+    training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell, plan=plan)
     after = measure(model, snapshot, config.held_out)
     health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)
