@@ -118,7 +118,9 @@ def rich_inputs(queries: int, seed: int = 0) -> PlanInputs:
         for positive in positives[query]
         for negative in negatives[query]
     ]
-    grades = [(query, positive, 1 + (query + positive) % 2) for query in range(queries) for positive in positives[query]]
+    grades = [
+        (query, positive, 1 + (query + positive) % 2) for query in range(queries) for positive in positives[query]
+    ]
     older = listed([[queries + row % 40] if row % 2 else [] for row in range(queries)])
     return inputs_of(
         queries,
@@ -130,12 +132,16 @@ def rich_inputs(queries: int, seed: int = 0) -> PlanInputs:
         document_vectors=lambda rows: document_vectors[rows],
         pairs=lambda _by: pairs_of(pairs),
         column=lambda _name: pl.Series([f"task{one % 3}" for one in topic], dtype=pl.String),
-        places=lambda _latitude, _longitude: np.stack([topic * 1.5 - 60, np.arange(queries) * 0.001], axis=1)
-        + np.where(np.arange(queries) % 11 == 7, np.nan, 0.0)[:, None],
+        places=lambda _latitude, _longitude: (
+            np.stack([topic * 1.5 - 60, np.arange(queries) * 0.001], axis=1)
+            + np.where(np.arange(queries) % 11 == 7, np.nan, 0.0)[:, None]
+        ),
         losses=lambda _path: 0.5 + np.arange(queries) * 7 % 19,
-        grades=lambda: GradedPairs(*(np.array(part, dtype=np.int64) for part in zip(*sorted(grades), strict=True)))
-        if grades
-        else GradedPairs(*(np.empty(0, dtype=np.int64) for _ in range(3))),
+        grades=lambda: (
+            GradedPairs(*(np.array(part, dtype=np.int64) for part in zip(*sorted(grades), strict=True)))
+            if grades
+            else GradedPairs(*(np.empty(0, dtype=np.int64) for _ in range(3)))
+        ),
         versions=lambda: [OlderVersion("new", 1, listed(negatives)), OlderVersion("old", 2, older)],
     )
 
