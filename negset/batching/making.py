@@ -12,7 +12,7 @@ from negset.arrays import Floats, Rows
 from negset.batching.inputs import PlanInputs
 from negset.batching.masks import known_in_batch, positives_of
 from negset.batching.packing import check_visits
-from negset.batching.planner import BatchPlan, GroupKind, PlanParams, PlanSettings, Suspects, Visits
+from negset.batching.planner import BatchPlan, GroupKind, PlanEpoch, PlanParams, PlanSettings, Suspects, Visits
 from negset.batching.reading import epoch_file
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
@@ -40,9 +40,21 @@ def make_plan(
 
     Raises ContractError where the plan breaks what it promises, ConfigError where it lacks what it needs.
     """
+    return write_plan(inputs, found, params, settings, found.open(inputs, settings, params), folder, progress)
+
+
+def write_plan(
+    inputs: PlanInputs,
+    found: BatchPlan,
+    params: PlanParams,
+    settings: PlanSettings,
+    visit: PlanEpoch,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> tuple[list[EpochCounts], Rows]:
+    """Write what `visit` gives for each epoch, as `make_plan` does."""
     for table in (PLAN_TABLE, MASK_TABLE):
         make_folder(folder / table)
-    visit = found.open(inputs, settings, params)
     names = _Names(inputs)
     counts: list[EpochCounts] = []
     visits_Q = np.zeros(len(inputs.query_ids), dtype=np.int64)
