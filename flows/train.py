@@ -17,7 +17,7 @@ from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.report import report
-from tasks.train import is_trained, run_folder, training_key
+from tasks.train import guide_encoder, is_trained, run_folder, training_key
 from tasks.train import train as train_room
 
 
@@ -37,11 +37,12 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     )
     snapshot = require_current(store, manifest.source.content)
     start = _start(config, snapshot, store) if config.model == "static" else None
-    key = training_key(published, config, start)
+    guide = _guide(config, snapshot, store)
+    key = training_key(published, config, start, guide)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     checkpoint = through_cache(train_room, is_trained(folder))(
-        published, config, snapshot, start, str(folder), fingerprint=fingerprint(key, folder)
+        published, config, snapshot, start, str(folder), guide, fingerprint=fingerprint(key, folder)
     )
     report(checkpoint, snapshot, config, manifest.dataset)
     return checkpoint
@@ -49,6 +50,15 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
 
 def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     """Fit what a bag of embeddings starts from: LSA of the corpus, the very encoder where the set was mined with it."""
-    encoder = EncoderConfig(backend="lsa", dimensions=config.dimensions)
+    return _prepared(EncoderConfig(backend="lsa", dimensions=config.dimensions), snapshot, store)
+
+
+def _guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
+    """Fit or check the encoder that the loss asks, where the config names one."""
+    encoder = guide_encoder(config)
+    return _prepared(encoder, snapshot, store) if encoder else None
+
+
+def _prepared(encoder: EncoderConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     key = encoder_fingerprint(encoder, snapshot.content)
     return through_cache(prepare, is_stored(store, EncoderRef, key))(encoder, snapshot, fingerprint=key)

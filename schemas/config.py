@@ -381,6 +381,8 @@ class TrainConfig(Section):
     query_prompt: str = ""
     """Put before each query; empty for the model's own."""
     document_prompt: str = ""
+    processes: int = Field(1, ge=1)
+    """Processes that share each batch, a GPU for each where there are GPUs: all see the negatives of all."""
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})
@@ -390,3 +392,10 @@ class TrainConfig(Section):
     """Whether figures of each step are written as TensorBoard files too; needs `pip install negset[tensorboard]`."""
     report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
     """What the run's page shows and which falls of a domain fail it; never the model."""
+
+    @model_validator(mode="after")
+    def _all_are_negatives(self) -> Self:
+        if self.candidates == "all" and not self.in_batch:
+            message = 'candidates = "all" compares with every document, in_batch = false with a query\'s own negatives'
+            raise ValueError(message)
+        return self

@@ -107,21 +107,24 @@ class Checkpoints:
         """
         for left in self.folder.glob("*.tmp"):
             shutil.rmtree(left)
-        passed_over: list[str] = []
+        passed_over: dict[Path, str] = {}
         for folder in reversed(self._folders()):
             try:
                 position = self._read(folder, state, check)
             except _DAMAGED as error:
-                passed_over.append(f"{folder}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-                _log.warning("checkpoint %s cannot be used, the one before it is tried", passed_over[-1])
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                passed_over[folder] = f"{folder}: {reason}"
+                _log.warning("checkpoint %s cannot be used, the one before it is tried", passed_over[folder])
                 continue
             if position is not None:
-                for told in passed_over:
-                    shutil.rmtree(told.split(": ", 1)[0])
-                return Resumed(position, tuple(passed_over))
+                for damaged in passed_over:
+                    shutil.rmtree(damaged)
+                return Resumed(position, tuple(passed_over.values()))
             shutil.rmtree(folder)
         if passed_over:
-            message = f"cannot resume from {'; '.join(passed_over)}. Delete {self.folder} to train from the start"
+            message = (
+                f"cannot resume from {'; '.join(passed_over.values())}. Delete {self.folder} to train from the start"
+            )
             raise ArtifactError(message)
         return Resumed(START)
 

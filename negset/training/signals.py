@@ -18,6 +18,7 @@ from negset.errors import ConfigError, ContractError, hint, listed
 from negset.fingerprint import fingerprint
 from negset.store import write_durably
 from negset.training.examples import Examples, Rows, SetTables, document_rows
+from schemas.config import TrainConfig
 
 GUIDE: Final = "guide.safetensors"
 """File of a run's guide vectors, in its folder."""
@@ -68,6 +69,16 @@ class Signals:
 NO_SIGNALS: Final = Signals()
 
 
+def read_signals(
+    tables: SetTables, examples: Examples, config: TrainConfig, guide: Encoder | None, folder: Path
+) -> Signals:
+    """Give what `config` asks for: vectors of the `guide`, kept in `folder`, and scores of its teacher."""
+    return Signals(
+        None if guide is None else guide_vectors(guide, examples, folder),
+        teacher_scores(tables, examples, config.teacher) if config.teacher else None,
+    )
+
+
 def guide_vectors(encoder: Encoder, examples: Examples, folder: Path) -> Guide:
     """Give the vectors of all texts of `examples` by `encoder`, read from `folder` where a run left them.
 
@@ -91,12 +102,9 @@ def teacher_scores(tables: SetTables, examples: Examples, name: str) -> TeacherS
     Of twins, documents of equal text, the larger score counts. Raises ConfigError where nothing of the set has a score
     of that name, saying which there are, and ContractError naming pairs whose score is not finite.
     """
-    scored = pl.concat(
-        [table.select("query_id", "doc_id", "scores") for table in (tables.negatives, tables.candidates) if table.width]
-        if "scores" in tables.negatives.columns
-        else [_NO_SCORES]
-    ).explode("scores")
-    said = scored.unnest("scores") if scored.height else _NO_SCORES.select("query_id", "doc_id", name="", value=0.0)
+    tellers = [table for table in (tables.negatives, tables.candidates) if "scores" in table.columns]
+    scored = pl.concat([_NO_SCORES, *(table.select("query_id", "doc_id", "scores") for table in tellers)])
+    said = scored.explode("scores").unnest("scores")
     known = said.get_column("name").drop_nulls().unique().sort().to_list()
     if name not in known:
         message = (

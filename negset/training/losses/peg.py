@@ -30,13 +30,13 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
     w is exp(steepness x progress x s) over its mean on the query's negatives that count, at most `largest` after
     that; it has no gradient. What is masked has neither weight nor part in the mean. The first step has weights of 1.
     """
-    queries_BD, candidates_CD = widened(inputs.queries_BD), widened(inputs.candidates_CD)
     slope = params.steepness * inputs.moment.progress
     return softmax_losses(
-        queries_BD / inputs.temperature,
-        candidates_CD,
+        inputs.queries_BD,
+        inputs.candidates_CD,
         inputs.target_B,
         inputs.cells,
+        temperature=inputs.temperature,
         block=params.block,
         tilt=_log_weights(inputs, params, slope) if slope else None,
     )
@@ -51,6 +51,6 @@ def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     highest = math.log(params.largest)
 
     def tilt(logits: torch.Tensor, rows: slice) -> torch.Tensor:
-        return (logits * (slope * inputs.temperature) - log_means_B[rows, None]).clamp(max=highest)
+        return (logits * (slope * inputs.temperature)).sub_(log_means_B[rows, None]).clamp_(max=highest)
 
     return tilt

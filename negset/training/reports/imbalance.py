@@ -9,8 +9,8 @@ import polars as pl
 class DomainShare:
     """What a domain gave to training. `rows` are pairs of a query and a positive.
 
-    `sampled` is the domain's share of the queries that steps were taken on, over all epochs, which a plan of batches
-    may make other than its share of the queries.
+    `sampled` is the domain's share of the pairs that steps were taken on, each counted once an epoch, which a plan of
+    batches may make other than its share of the queries.
     """
 
     domain: str
@@ -29,7 +29,7 @@ class DomainShare:
 def domain_shares(trained: pl.DataFrame, domains: pl.DataFrame, pair_stats: pl.DataFrame | None) -> list[DomainShare]:
     """Count what was `trained` (query_id, positives, negatives, words) by `domains` (query_id, domain), largest first.
 
-    What was drawn is counted in `pair_stats` (a row for each query and epoch); without it every query is taken to be
+    What was drawn is counted in `pair_stats` (a row for each pair and epoch); without it every query is taken to be
     drawn once an epoch.
     """
     drawn = trained.select("query_id") if pair_stats is None else pair_stats.select("query_id")

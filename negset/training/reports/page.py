@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from pydantic import BaseModel
 
 from negset.publishing.examples import clipped
 from negset.publishing.html import Html, document, joined, tag, text
@@ -13,12 +14,30 @@ from negset.text import document_texts
 from negset.training.reports.charts import epoch_chart, group_chart, loss_chart
 from negset.training.reports.domain_gate import DomainVerdict, describe_falls
 from negset.training.reports.examples import changed_card, flagged_card
+from negset.training.reports.health import EXAMINED
 from negset.training.reports.regressions import GroupChange, regressions
 from negset.training.reports.report import RunReport
+from negset.training.reports.weight_noise import DRAWS, SCALE
 from schemas.config import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
+
+
+class HealthFigures(BaseModel):
+    """What metrics.json says of a model on the sample."""
+
+    ndcg_at_10: float
+    shaken: float
+    label_free: dict[str, float]
+
+
+class Healths(BaseModel):
+    """The same before and after training, None where no sample could be drawn."""
+
+    before: HealthFigures | None = None
+    after: HealthFigures | None = None
+
 
 LABELS: Final = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "recall@100"}
 FLAGGED: Final = 8
@@ -34,6 +53,7 @@ def render_run(report: RunReport, snapshot: "Snapshot", config: TrainConfig, tit
         _section("Domains", *_domains(report)),
         _section("Lengths", *_lengths(report)),
         _section("Losses", *_losses(report)),
+        _section("Beside the labels", *_health(report)),
         _section("Pairs that look bad", *_flagged(report, queries, documents)),
         _section(
             "Queries that gained most",
@@ -197,6 +217,32 @@ def _losses(report: RunReport) -> list[Html]:
     losses = history.get_column("loss").cast(pl.Float64).to_numpy() if history.height else np.empty(0)
     counts = history.group_by("epoch", maintain_order=True).len().get_column("len").to_list() if history.height else []
     return [tag("div", loss_chart(losses, counts), epoch_chart(report.epochs), class_="charts")]
+
+
+def _health(report: RunReport) -> list[Html]:
+    found = Healths.model_validate(report.records.metrics["health"])
+    rows = [
+        [
+            when,
+            f"{one.ndcg_at_10:.4f}",
+            f"{one.shaken:.4f}",
+            f"{one.shaken - one.ndcg_at_10:+.4f}",
+            *(f"{one.label_free[part]:.4f}" for part in ("score", "hopkins", "information", "angles")),
+        ]
+        for when, one in (("before", found.before), ("after", found.after))
+        if one is not None
+    ]
+    if not rows:
+        return [tag("p", text("Too few held-out queries to draw a sample of."), class_="quiet")]
+    head = ("model", "nDCG@10", "weights shaken", "change", "score", "Hopkins", "information", "angles")
+    note = (
+        f"On a sample of at most {EXAMINED} held-out queries and, as documents, their first results before training "
+        f"and their positives. Shaken: normal noise of {SCALE:.0%} of each parameter's root mean square, the mean of "
+        f"{DRAWS} draws; a model that loses little lies in a flat place. The score needs no label: Hopkins statistic "
+        "of the queries (.5 without structure, 1 clustered) + mutual information of queries and documents - squared "
+        "deviation of the documents' angles from a simplex; higher is better, on the same sample alone."
+    )
+    return [number_table(head, rows), tag("p", text(note), class_="quiet")]
 
 
 def _flagged(report: RunReport, queries: dict[str, str], documents: dict[str, str]) -> list[Html]:

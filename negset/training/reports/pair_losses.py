@@ -57,11 +57,14 @@ def epoch_losses(pair_stats: pl.DataFrame) -> list[EpochLosses]:
 
 
 def flagged_pairs(pair_stats: pl.DataFrame) -> list[FlaggedPair]:
-    """List the pairs that `weigh_pairs` flags: faulty ones by falling, then noisy ones by rising mean loss."""
+    """List the pairs that `weigh_pairs` flags: faulty ones by falling, then noisy ones by rising mean loss.
+
+    Of a pair that a plan of batches drew more than once in an epoch the mean counts.
+    """
+    key = ("query_id", "positive_id", "epoch")
+    once = pair_stats.group_by(key).agg(pl.col("loss").cast(pl.Float64).mean()).sort(key)
     flagged = (
-        weigh_pairs(pair_stats, warm_up=WARM_UP)
-        .filter(pl.col("flag") != "ok")
-        .with_columns(pl.col("flag").cast(pl.String))
+        weigh_pairs(once, warm_up=WARM_UP).filter(pl.col("flag") != "ok").with_columns(pl.col("flag").cast(pl.String))
     )
     order = pl.when(pl.col("flag") == "faulty").then(-pl.col("mean_loss")).otherwise(pl.col("mean_loss"))
     ordered = flagged.with_columns(order=order).sort("flag", "order", "query_id", "positive_id")

@@ -3,7 +3,7 @@ import pytest
 
 from negset.errors import ArtifactError
 from negset.training.examples import build_examples
-from negset.training.reports.records import DEPTH, count_trained, first_results, read_records
+from negset.training.reports.run_files import DEPTH, count_trained, first_results, read_records
 
 
 def run_of(scores):
