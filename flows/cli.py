@@ -20,6 +20,7 @@ _COMMANDS = {
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
     "rules": "list the rules and teachers that a recipe can use, or the recipes that are shipped",
+    "losses": "list the losses that an encoder can be trained by, or show one with its options",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
     made["rules"].add_argument("--teachers", action="store_true", help="list only the teachers, that rules may ask")
     made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule, teacher or recipe in full")
+    made["losses"].add_argument("name", nargs="?", metavar="NAME", help="show one loss in full")
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")

@@ -74,7 +74,7 @@ def bind(config: BuildConfig) -> recipe.BoundRecipe:
     query_choice.check_choice(config)
     check_dropping(config)
     bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
-    scored = [miner for miner in config.mine.miners if miner not in recipe.UNSCORED_MINERS]
+    scored = [miner for miner in config.mine.miners if miner not in (*recipe.UNSCORED_MINERS, bound.by)]
     query_choice.check_reference(config.recipe, (*scored, *bound.teachers))
     for teacher in bound.teachers:
         find_teacher(teacher).check(config.teach, config.mine)

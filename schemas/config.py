@@ -381,6 +381,8 @@ class TrainConfig(Section):
     query_prompt: str = ""
     """Put before each query; empty for the model's own."""
     document_prompt: str = ""
+    processes: int = Field(1, ge=1)
+    """Processes that share each batch, a GPU for each where there are GPUs: all see the negatives of all."""
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})

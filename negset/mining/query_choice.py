@@ -48,7 +48,7 @@ def choice_identity(config: RecipeConfig) -> tuple[object, ...]:
 
 
 def check_choice(config: BuildConfig) -> None:
-    """Raise ConfigError for a budget of queries where nothing gives their vectors, and for losses that are lost."""
+    """Raise ConfigError for a budget without vectors, for its options where they do nothing, and for losses lost."""
     pair_stats_digest(config.recipe)
     recipe = config.recipe
     usual = RecipeConfig()
@@ -70,12 +70,13 @@ def check_choice(config: BuildConfig) -> None:
 
 
 def check_reference(recipe: RecipeConfig, known: Sequence[str]) -> None:
-    """Raise ConfigError where a budget compares with a miner or teacher that is not `known` to the build."""
+    """Raise ConfigError where a budget compares with none of `known`, the other miners and teachers of the build."""
     if recipe.query_reference and recipe.query_reference not in known:
         near = hint(recipe.query_reference, known)
         message = (
-            f"recipe.query_reference is {recipe.query_reference!r}{near}, whose scores this build does not have; it "
-            f"has those of {', '.join(known)}. A teacher is asked where a rule of the recipe reads its score"
+            f"recipe.query_reference is {recipe.query_reference!r}{near}, whose scores this build cannot compare "
+            f"with those of the recipe's miner; it has those of {', '.join(known) or 'nobody else'}. A teacher is "
+            "asked where a rule of the recipe reads its score"
         )
         raise ConfigError(message)
 

@@ -6,6 +6,7 @@ which queries meet. What that repeats is the product of vectors, which costs lit
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -70,6 +71,23 @@ def gather_with_gradient(local_nD: torch.Tensor, count: int, world: World) -> to
     rows = [found[: part.stop - part.start] for found, part in zip(gathered, parts, strict=True)]
     rows[world.rank] = local_nD
     return torch.cat(rows)
+
+
+def wait_for_all(world: World) -> None:
+    """Go on only when every process has come here."""
+    if world.size > 1:
+        dist.barrier()
+
+
+@contextmanager
+def in_turn(world: World) -> Iterator[None]:
+    """Run the block in the first process, then in the others; none goes on before all have."""
+    if not world.first:
+        wait_for_all(world)
+    yield
+    if world.first:
+        wait_for_all(world)
+    wait_for_all(world)
 
 
 def sum_gradients(parameters: Iterable[torch.nn.Parameter], world: World) -> None:

@@ -16,6 +16,7 @@ from negset.store import write_durably
 from negset.training.batches import turns
 from negset.training.binding import Binding, text_vectors
 from negset.training.checkpoint import Position
+from negset.training.distributed import wait_for_all
 from negset.training.objective import EpochInputs, Moment
 
 EPISODE: Final = "episode_{}.safetensors"
@@ -35,19 +36,29 @@ def start_episode(
 
     At the start of an epoch it is prepared from the model as it is and written to `folder`; where `batches` of the
     epoch are done already it is read from there, since the model has moved on. `pair_losses` gives the losses of all
-    pairs so far.
+    pairs so far. Of several processes the first calls this; the others `follow_episode`.
     """
     if binding.loss.prepare is None:
         return None
     path = folder / EPISODE.format(moment.epoch)
     if batches:
+        wait_for_all(binding.world)
         return _moved(_read(path, run), binding)
     prepared = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in binding.loss.prepare(epoch_inputs(binding, moment, pair_losses), binding.params).items()
     }
     write_durably(path, serialise(prepared, {"run": run}))
+    wait_for_all(binding.world)
     return _moved(prepared, binding)
+
+
+def follow_episode(binding: Binding, moment: Moment, folder: Path, run: str) -> Episode | None:
+    """Give what `start_episode` prepared in the first process, once it has; None if nothing."""
+    if binding.loss.prepare is None:
+        return None
+    wait_for_all(binding.world)
+    return _moved(_read(folder / EPISODE.format(moment.epoch), run), binding)
 
 
 def epoch_inputs(binding: Binding, moment: Moment, pair_losses: Callable[[], pl.DataFrame]) -> EpochInputs:

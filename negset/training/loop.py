@@ -16,7 +16,8 @@ from negset.store import make_folder
 from negset.training.batches import Batch, Plan, Planned, collate_batch, shuffled_plan
 from negset.training.binding import Binding, bind, check_needs
 from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
-from negset.training.episodes import Episode, check_episode, clear_episodes, start_episode
+from negset.training.distributed import ALONE, World, in_turn
+from negset.training.episodes import Episode, check_episode, clear_episodes, follow_episode, start_episode
 from negset.training.events import open_events, require_events
 from negset.training.examples import Examples
 from negset.training.model import Trainable
@@ -102,29 +103,36 @@ def train_encoder(
     *,
     signals: Signals = NO_SIGNALS,
     tell: Tell = tell_nobody,
+    world: World = ALONE,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
     On one machine and with one number of threads the result depends on examples, config, signals and the start
     alone: batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
     Checkpoints stay in `folder` until `clear_run`, as the caller may have more to do before the run is done with.
+    Of the processes of a `world` the first alone writes; what the others give has no history.
     Raises ConfigError for a loss that does not exist or that needs what is not configured, and ContractError naming
     the queries whose loss is not finite.
     """
     check_needs(config)
     require_events(config)
     make_folder(folder)
-    course = _prepare(model, examples, config, folder, signals)
+    course = _prepare(model, examples, config, folder, signals, world)
     with (
         Checkpoints(folder / CHECKPOINTS, course.run, config.keep_checkpoints) as checkpoints,
         _own_generator(model.device),
     ):
-        resumed = checkpoints.restore(course.state, course.check)
+        # One after the other: the first clears away what cannot be gone on from.
+        with in_turn(world):
+            resumed = checkpoints.restore(course.state, course.check)
+        if not world.first:
+            _go_on(course, resumed.position)
+            return Training((), resumed.position.step, (), folder / MODEL)
         with open_events(config, folder, resumed.position.step) as write_event:
             told = Listeners(progress, tell_all(tell, write_event))
             recorder = Recorder(examples, folder, course.steps, model.device, told)
             recorder.cut(resumed.position.rows or {})
-            _go_on(course, resumed.position, recorder, checkpoints)
+            _go_on(course, resumed.position, Written(recorder, checkpoints))
     model.save(folder / MODEL)
     return Training(recorder.history(), resumed.position.step, resumed.passed_over, folder / MODEL)
 
@@ -152,9 +160,11 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig, s
     return fingerprint("training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest())
 
 
-def _prepare(model: Trainable, examples: Examples, config: TrainConfig, folder: Path, signals: Signals) -> Course:
+def _prepare(
+    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, signals: Signals, world: World
+) -> Course:
     run = run_fingerprint(model, examples, config, signals)
-    binding = bind(model, examples, config, signals)
+    binding = bind(model, examples, config, signals, world)
     optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
     plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
     epochs = config.epochs or model.pace.epochs
@@ -172,37 +182,49 @@ def _prepare(model: Trainable, examples: Examples, config: TrainConfig, folder: 
 
 
 def _memory_optimizers(binding: Binding, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Give AdamW without decay for the parameters of the loss's own, where it has some."""
-    if binding.memory is None:
+    """Give AdamW without decay for the parameters of the loss's own, where it has some; a memory may have none."""
+    parameters = [] if binding.memory is None else list(binding.memory.parameters())
+    if not parameters:
         return []
-    return [
-        torch.optim.AdamW(
-            binding.memory.parameters(), lr=config.memory_rate or binding.model.learning_rate, weight_decay=0.0
-        )
-    ]
+    rate = config.memory_rate or binding.model.learning_rate
+    return [torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)]
 
 
-def _go_on(course: Course, position: Position, recorder: Recorder, checkpoints: Checkpoints) -> None:
-    """Take all steps that follow `position`."""
+@dataclass(frozen=True)
+class Written:
+    """Where a run is written down."""
+
+    recorder: Recorder
+    checkpoints: Checkpoints
+
+
+def _go_on(course: Course, position: Position, written: Written | None = None) -> None:
+    """Take all steps that follow `position`; a process that is not the first writes nothing."""
     episode: tuple[int, Episode | None] = (-1, None)
     config, state = course.config, course.state
     for turn in turns_from(course.plan, course.epochs, config.accumulate, position):
         moment = course.moment(turn)
         if episode[0] != turn.epoch:
-            recorder.flush()
-            prepared = start_episode(
-                course.binding, moment, turn.batches_before, course.folder, course.run, recorder.pair_losses
-            )
-            episode = (turn.epoch, prepared)
+            episode = (turn.epoch, _start_episode(course, moment, turn, written))
         batches = [course.collate(turn.epoch, planned) for planned in turn.planned]
         factor = rate_factor(turn.step, course.steps, course.binding.model.pace.warm_up)
         rate = set_rates(state.optimizers, course.peaks, factor)
         losses = take_step(course.binding, state.optimizers, batches, moment, episode[1])
-        recorder.add(Done(turn.step, turn.epoch, batches, losses, rate))
-        if (turn.step + 1) % config.checkpoint_every == 0:
-            recorder.flush()
-            checkpoints.save(turn.after(recorder.rows()), state, recorder.sync)
-    recorder.flush()
+        if written is not None:
+            written.recorder.add(Done(turn.step, turn.epoch, batches, losses, rate))
+            if (turn.step + 1) % config.checkpoint_every == 0:
+                written.recorder.flush()
+                written.checkpoints.save(turn.after(written.recorder.rows()), state, written.recorder.sync)
+    if written is not None:
+        written.recorder.flush()
+
+
+def _start_episode(course: Course, moment: Moment, turn: Turn, written: Written | None) -> Episode | None:
+    if written is None:
+        return follow_episode(course.binding, moment, course.folder, course.run)
+    written.recorder.flush()
+    losses = written.recorder.pair_losses
+    return start_episode(course.binding, moment, turn.batches_before, course.folder, course.run, losses)
 
 
 @contextmanager

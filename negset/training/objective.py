@@ -125,7 +125,7 @@ class LossInputs:
 def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
     """Give the guide's vectors of queries and candidates, (B, G) and (C, G); raise ConfigError where there is none."""
     if inputs.guide_BG is None or inputs.guide_CG is None:
-        message = "this loss compares by a guide, and the run has none. Name an encoder in train.guide"
+        message = "this loss compares by a guide, and the run has none. Set train.guide"
         raise ConfigError(message)
     return inputs.guide_BG, inputs.guide_CG
 
@@ -133,7 +133,7 @@ def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
 def teacher_scores(inputs: LossInputs) -> torch.Tensor:
     """Give the teacher's scores, (B, C), NaN where it gave none; raise ConfigError where there is no teacher."""
     if inputs.teacher_BC is None:
-        message = "this loss learns a teacher's scores, and the run has none. Build the set with a teacher"
+        message = "this loss learns a teacher's scores, and the run has none. Set train.teacher"
         raise ConfigError(message)
     return inputs.teacher_BC
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -18,23 +19,23 @@ import torch
 import torch.distributed as dist
 
 from negset.errors import EnvironmentFault, NegsetError
-from negset.progress import Progress, no_progress
 from negset.training.distributed import World
 
 Backend = Literal["gloo", "nccl"]
 ResultT = TypeVar("ResultT")
-Work = Callable[[World, Progress], ResultT]
-"""What each process does; it must be picklable, and so must be what it gives."""
+Say = Callable[[object], None]
+Work = Callable[[World, Say], ResultT]
+"""What each process does; it must be picklable, and so must be what it says and gives."""
 
 _GRACE: Final = 3.0
 """Seconds in which the others may say why, once one has failed: the first to be heard is often not the cause."""
 
 
-def run_processes(work: Work[ResultT], size: int, backend: Backend, progress: Progress = no_progress) -> ResultT:
+def run_processes(work: Work[ResultT], size: int, backend: Backend, hear: Say = lambda _: None) -> ResultT:
     """Run `work` in `size` processes that form a group of torch.distributed; give what the first of them gave.
 
-    `progress` hears the first process. When one fails or dies all are ended: what a process raised of ours is raised
-    here, a death raises EnvironmentFault saying which process and how. When this process dies, however, they end.
+    `hear` is told what the first process says. When one fails or dies all are ended: what a process raised of ours is
+    raised here, a death raises EnvironmentFault saying which process and how. When this process dies, they end too.
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // size)
@@ -48,12 +49,12 @@ def run_processes(work: Work[ResultT], size: int, backend: Backend, progress: Pr
                 process.start()
                 said.close()
                 started[rank] = (process, heard)
-            return cast("ResultT", _listen(started, progress))
+            return cast("ResultT", _listen(started, hear))
         finally:
             _end([process for process, _ in started.values()])
 
 
-def _listen(started: Mapping[int, tuple[SpawnProcess, Connection]], progress: Progress) -> object:
+def _listen(started: Mapping[int, tuple[SpawnProcess, Connection]], hear: Say) -> object:
     """Hear all processes until each has given its result; raise what went wrong in one of them."""
     waiting: dict[object, int] = {heard: rank for rank, (_, heard) in started.items()}
     given: object = None
@@ -65,8 +66,8 @@ def _listen(started: Mapping[int, tuple[SpawnProcess, Connection]], progress: Pr
         for heard in ready:
             rank = waiting[heard]
             kind, value = _receive(rank, started)
-            if kind == "progress":
-                progress(*value)
+            if kind == "said":
+                hear(value)
                 continue
             del waiting[heard]
             if kind == "error":
@@ -81,7 +82,8 @@ def _listen(started: Mapping[int, tuple[SpawnProcess, Connection]], progress: Pr
 def _receive(rank: int, started: Mapping[int, tuple[SpawnProcess, Connection]]) -> tuple[str, Any]:
     process, heard = started[rank]
     try:
-        kind, value = heard.recv()
+        # Plain pickle: multiprocessing's own hands tensors over through a process that may have ended.
+        kind, value = pickle.loads(heard.recv_bytes())  # noqa: S301 - our own process wrote it
     except (EOFError, OSError):
         # Its end of the pipe closed without a word.
         return "error", (time.monotonic(), _death(rank, len(started), process))
@@ -116,29 +118,33 @@ def _child(work: Work[ResultT], world: World, backend: Backend, meeting: str, th
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
 
-    def report(step: str, done: int, total: int) -> None:
+    def say(value: object) -> None:
         if world.first:
-            said.send(("progress", (step, done, total)))
+            _send(said, "said", value)
 
     try:
         if backend == "nccl":
             torch.cuda.set_device(world.rank)
         dist.init_process_group(backend, init_method=f"file://{meeting}", rank=world.rank, world_size=world.size)
-        result = work(world, report)
+        result = work(world, say)
         # None leaves while another may still ask it for something.
         dist.barrier()
-        said.send(("result", result if world.first else None))
+        _send(said, "result", result if world.first else None)
     except NegsetError as error:
-        said.send(("error", (time.monotonic(), error)))
+        _send(said, "error", (time.monotonic(), error))
     except Exception as error:
         message = f"process {world.rank} of {world.size} failed: {type(error).__name__}: {error}"
         failure = NegsetError(message)
         failure.add_note(traceback.format_exc())
-        said.send(("error", (time.monotonic(), failure)))
+        _send(said, "error", (time.monotonic(), failure))
     finally:
         said.close()
     with suppress(Exception):
         dist.destroy_process_group()
+
+
+def _send(said: Connection, kind: str, value: object) -> None:
+    said.send_bytes(pickle.dumps((kind, value)))
 
 
 def _leave_with_parent() -> None:

@@ -102,12 +102,9 @@ def teacher_scores(tables: SetTables, examples: Examples, name: str) -> TeacherS
     Of twins, documents of equal text, the larger score counts. Raises ConfigError where nothing of the set has a score
     of that name, saying which there are, and ContractError naming pairs whose score is not finite.
     """
-    scored = pl.concat(
-        [table.select("query_id", "doc_id", "scores") for table in (tables.negatives, tables.candidates) if table.width]
-        if "scores" in tables.negatives.columns
-        else [_NO_SCORES]
-    ).explode("scores")
-    said = scored.unnest("scores") if scored.height else _NO_SCORES.select("query_id", "doc_id", name="", value=0.0)
+    tellers = [table for table in (tables.negatives, tables.candidates) if "scores" in table.columns]
+    scored = pl.concat([_NO_SCORES, *(table.select("query_id", "doc_id", "scores") for table in tellers)])
+    said = scored.explode("scores").unnest("scores")
     known = said.get_column("name").drop_nulls().unique().sort().to_list()
     if name not in known:
         message = (

@@ -177,7 +177,11 @@ def test_a_query_that_costs_more_is_taken_later(known):
         (["recipe.query_budget=5", "recipe.query_reference=bm25"], "recipe.query_reference has no effect"),
         (
             ["recipe.query_budget=5", "recipe.query_need=divergence", "recipe.query_reference=guid"],
-            "'guid', whose scores this build does not have; it has those of dense",
+            "'guid', whose scores this build cannot compare .*; it has those of nobody else",
+        ),
+        (
+            ["recipe.query_budget=5", "recipe.query_need=divergence", "recipe.query_reference=dense"],
+            "'dense', whose scores this build cannot compare",  # with themselves
         ),
     ],
 )

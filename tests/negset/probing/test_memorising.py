@@ -61,8 +61,7 @@ def test_what_was_learned_by_heart_does_not_win(world):
 
 def test_folds_cut_by_texts_alone_choose_what_was_learned_by_heart(world, monkeypatch):
     """The wrong version: each text is a group of its own, so that a probe is measured on documents it was taught."""
-    texts = lambda collection, pool, _: np.unique(collection.text_keys[pool], return_inverse=True)[1]  # noqa: E731
-    monkeypatch.setattr(cutting, "_linked", texts)
+    monkeypatch.setattr(cutting, "linked_groups", lambda texts, *_: texts)
     report, shared = chosen(world)
     assert shared == report.shared > 0.9 * len(world[1].queries)
     assert report.chosen == "by heart"

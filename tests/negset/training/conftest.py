@@ -75,6 +75,12 @@ def planted() -> Planted:
 
 
 @pytest.fixture(scope="session")
+def planted_once() -> Planted:
+    """Give the planted world to fixtures that live longer than a test."""
+    return Planted()
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """Give the folder of a two-layer BERT with random weights."""
     import torch
@@ -96,3 +102,13 @@ def tiny_model(tmp_path_factory):
     pooling = Pooling(bert.get_embedding_dimension())
     SentenceTransformer(modules=[bert, pooling], device="cpu").save(str(folder / "model"), create_model_card=False)
     return folder / "model"
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Give what registers a loss for one test alone."""
+    from negset.training import objective
+
+    objective.losses()
+    monkeypatch.setattr(objective, "_REGISTRY", dict(objective._REGISTRY))
+    return objective.loss

@@ -13,21 +13,21 @@ from negset.errors import ContractError, EnvironmentFault, NegsetError
 from negset.training.processes import run_processes
 
 
-def die(world, progress):
+def die(world, say):
     """The second process is killed while the first waits for it."""
     if world.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     dist.all_reduce(torch.ones(1))
 
 
-def object_to_the_data(world, progress):
+def object_to_the_data(world, say):
     if world.rank == 1:
         message = "the loss of 1 queries is not finite: q7"
         raise ContractError(message)
     dist.all_reduce(torch.ones(1))
 
 
-def stumble(world, progress):
+def stumble(world, say):
     if world.rank == 1:
         raise ZeroDivisionError
     dist.all_reduce(torch.ones(1))
@@ -57,7 +57,7 @@ from functools import partial
 from pathlib import Path
 from negset.training.processes import run_processes
 
-def linger(folder, world, progress):
+def linger(folder, world, say):
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(600)
 
@@ -81,7 +81,7 @@ def test_the_processes_end_when_what_started_them_is_killed(tmp_path):
 
 
 def _wait(condition) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -4,12 +4,12 @@ import torch
 
 from negset.errors import ConfigError
 from negset.training.batches import Planned, collate_batch
+from negset.training.binding import bind, loss_inputs
 from negset.training.examples import build_examples
 from negset.training.losses.exact_softmax import exact_softmax
 from negset.training.losses.info_nce import InfoNceParams
 from negset.training.model import open_model
 from negset.training.objective import Moment
-from negset.training.step import batch_losses, bind
 from schemas.config import TrainConfig
 
 
@@ -40,7 +40,9 @@ def test_a_query_has_the_same_loss_whoever_shares_its_batch(planted, examples):
     losses = []
     for rows in ([3], [0, 3, 7, 9]):
         batch = collate_batch(examples, Planned(np.array(rows), in_batch=True), 1, 0, every_document=True)
-        losses.append(batch_losses(binding, batch, Moment(1, 0, 1, 0, 1))[rows.index(3)].item())
+        vectors = binding.embed_query(batch.queries_B), binding.embed_document(batch.candidates_C)
+        inputs = loss_inputs(binding, batch, *vectors, Moment(1, 0, 1, 0, 1))
+        losses.append(exact_softmax(inputs, InfoNceParams())[rows.index(3)].item())
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
     queries = model.bind(examples.query_texts, "query")(np.array([3]))
     documents = model.bind(examples.document_texts, "document")(np.arange(len(examples.document_ids)))
@@ -54,7 +56,7 @@ def test_a_query_has_the_same_loss_whoever_shares_its_batch(planted, examples):
 
 def test_it_is_refused_where_candidates_are_the_batchs(planted, examples):
     config = TrainConfig(loss="exact_softmax", dimensions=16)
-    with pytest.raises(ConfigError, match=r'train\.candidates = "all"'):
+    with pytest.raises(ConfigError, match=r"train\.candidates = 'all'"):
         bind(open_model(config, planted.start()), examples, config)
 
 

@@ -19,6 +19,9 @@ check the gradient."""
 HEARS_ALL = {"gaussian_negatives"}
 """All candidates have a say in where its invented negatives lie, whomever they count for."""
 
+NEVER_ALONE = {"gaussian_negatives", "proto_clip"}
+"""They compare a query with more than the batch's candidates."""
+
 
 def vectors(rows: int, seed: int) -> torch.Tensor:
     drawn = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -147,6 +150,7 @@ def test_one_query_with_nothing_but_its_positive_has_a_finite_loss_and_gradient(
     alone = replace(inputs, candidates_CD=candidates, cells=cells_of(masked, ~masked & False, torch.ones(masked.shape)))
     given = compute(found, alone)
     assert torch.isfinite(given).all()
+    assert found.name in NEVER_ALONE or given.tolist() == [0.0]
     given.sum().backward()
     assert candidates.grad is None or torch.isfinite(candidates.grad).all()
 
