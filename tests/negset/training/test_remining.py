@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from negset.errors import ArtifactError
+from negset.training.examples import Examples, Groups
+from negset.training.remining import Remining, clear_negatives, kept_negatives, mine_again, remining_of, with_negatives
+from schemas.config import TrainConfig
+
+
+def groups(*members) -> Groups:
+    sizes = [len(one) for one in members]
+    flat = [row for one in members for row in one]
+    return Groups(np.r_[0, np.cumsum(sizes)].astype(np.int64), np.array(flat, dtype=np.int64))
+
+
+def listed(found: Groups) -> list[list[int]]:
+    return [found.rows[a:b].tolist() for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)]
+
+
+def examples_of(positives, negatives, known=None, documents=6) -> Examples:
+    return Examples(
+        query_ids=[f"q{row}" for row in range(len(positives))],
+        query_texts=["" for _ in positives],
+        document_ids=[f"d{row}" for row in range(documents)],
+        document_texts=["" for _ in range(documents)],
+        positives=groups(*positives),
+        negatives=groups(*negatives),
+        negative_weights=np.full(sum(map(len, negatives)), 0.5, dtype=np.float32),
+        known=groups(*(known or positives)),
+        left_out={},
+    )
+
+
+def circle(degrees) -> np.ndarray:
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+DOCUMENTS = circle([0, 10, 20, 30, 40, 50])
+
+
+def test_the_hardest_come_first_and_known_positives_never():
+    examples = examples_of([[0]], [[5]], known=[[0, 2]])
+    found = mine_again(circle([5]), DOCUMENTS, examples, Remining(depth=5, count=3))
+    assert listed(found) == [[1, 3, 4]]
+
+
+def test_known_positives_take_no_ranks():
+    """A depth that counted the query's own positives would leave one negative here."""
+    examples = examples_of([[0, 1, 2]], [[5]])
+    found = mine_again(circle([0]), DOCUMENTS, examples, Remining(depth=2, count=9))
+    assert listed(found) == [[3, 4]]
+
+
+def test_what_scores_too_near_the_lowest_positive_is_left_out():
+    examples = examples_of([[0, 3]], [[5]])
+    lowest = np.cos(np.radians(30))
+    found = mine_again(circle([0]), DOCUMENTS, examples, Remining(depth=6, count=6, share=0.95))
+    assert listed(found) == [[row for row in (1, 2, 4, 5) if np.cos(np.radians(10 * row)) <= 0.95 * lowest]]
+    assert listed(found) == [[4, 5]]
+
+
+def test_a_limit_below_a_negative_positive_lies_below_it():
+    examples = examples_of([[0]], [[5]])
+    found = mine_again(circle([120]), DOCUMENTS, examples, Remining(depth=6, count=6, share=0.9))
+    assert listed(found) == [[]]
+
+
+def test_too_few_documents_are_not_filled_up():
+    examples = examples_of([[0], [1]], [[5], [5]], known=[[0, 1, 2, 3], [1]])
+    assert listed(mine_again(circle([0, 10]), DOCUMENTS, examples, Remining(depth=9, count=3))) == [[4, 5], [0, 2, 3]]
+
+
+def test_ties_go_to_the_smaller_row():
+    examples = examples_of([[5]], [[0]])
+    same = np.repeat(circle([0]), 6, axis=0)
+    assert listed(mine_again(circle([0]), same, examples, Remining(depth=3, count=2))) == [[0, 1]]
+
+
+@given(st.integers(0, 2**31), st.integers(1, 8), st.integers(1, 5))
+def test_a_query_alone_gets_what_it_gets_among_others(seed, depth, count):
+    draw = np.random.default_rng(seed)
+    vectors = draw.normal(size=(9, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    positives = [[int(draw.integers(6))] for _ in range(3)]
+    options = Remining(depth, count, share=0.9)
+    together = mine_again(vectors[6:], vectors[:6], examples_of(positives, [[0]] * 3), options)
+    for row in range(3):
+        alone = mine_again(vectors[6 + row : 7 + row], vectors[:6], examples_of(positives[row : row + 1], [[0]]), options)
+        assert listed(alone)[0] == listed(together)[row]
+
+
+def test_a_document_that_moved_next_to_a_query_is_found_anew():
+    """ANCE's test: the new negatives hold it, those from before do not."""
+    examples = examples_of([[0]], [[1]])
+    moved = DOCUMENTS.copy()
+    moved[5] = circle([1])[0]
+    before, after = (mine_again(circle([0]), vectors, examples, Remining(9, 2)) for vectors in (DOCUMENTS, moved))
+    assert (listed(before), listed(after)) == ([[1, 2]], [[5, 1]])
+
+
+def test_a_query_gets_as_many_as_the_config_or_the_set_says():
+    examples = examples_of([[0], [1]], [[2, 3, 4], [5]])
+    assert remining_of(TrainConfig(remine="epoch"), examples) == Remining(100, 3, 0.0)
+    asked = TrainConfig(remine="epoch", negatives=2, remine_depth=30, remine_share=0.95)
+    assert remining_of(asked, examples) == Remining(30, 2, 0.95)
+
+
+def test_weights_of_the_set_do_not_pass_to_other_negatives():
+    found = with_negatives(examples_of([[0]], [[2]]), groups([3, 4]))
+    assert found.negative_weights.tolist() == [1.0, 1.0]
+    assert listed(found.negatives) == [[3, 4]]
+
+
+def test_a_resumed_epoch_reads_what_it_began_with(tmp_path):
+    kept_negatives(tmp_path, "a" * 64, 0, lambda: groups([1], [2, 3]))
+    again = kept_negatives(tmp_path, "a" * 64, 0, lambda: pytest.fail("mined a second time"))
+    assert listed(again) == [[1], [2, 3]]
+
+
+def test_another_run_or_epoch_mines_anew_and_the_epoch_before_is_removed(tmp_path):
+    kept_negatives(tmp_path, "a" * 64, 0, lambda: groups([1]))
+    assert listed(kept_negatives(tmp_path, "b" * 64, 0, lambda: groups([2]))) == [[2]]
+    assert listed(kept_negatives(tmp_path, "a" * 64, 1, lambda: groups([3]))) == [[3]]
+    assert sorted(path.name[:9] + path.name[-5:] for path in tmp_path.iterdir()) == ["remined-a1.npz", "remined-b0.npz"]
+    clear_negatives(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    kept_negatives(tmp_path, "a" * 64, 0, lambda: groups([1]))
+    next(tmp_path.iterdir()).write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"remined-a+-0\.npz"):
+        kept_negatives(tmp_path, "a" * 64, 0, lambda: groups([1]))
