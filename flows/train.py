@@ -32,7 +32,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
         path=str(opened.folder),
     )
     snapshot = require_current(store, manifest.source.content)
-    start = _start(config, snapshot, store) if config.model == "static" else None
+    start = fit_start(config, snapshot, store) if config.model == "static" else None
     key = training_key(published, config, start)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
@@ -41,7 +41,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     )
 
 
-def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+def fit_start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     """Fit what a bag of embeddings starts from: LSA of the corpus, the very encoder where the set was mined with it."""
     encoder = EncoderConfig(backend="lsa", dimensions=config.dimensions)
     key = encoder_fingerprint(encoder, snapshot.content)

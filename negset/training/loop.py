@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from negset.training.checkpoint import CHECKPOINT, clear_checkpoint, load_checkp
 from negset.training.examples import Examples
 from negset.training.model import Trainable
 from negset.training.objective import Moment, find_loss
+from negset.training.remining import Supply, clear_negatives, epoch_supply
 from negset.training.step import bind, take_step
 from schemas.config import TrainConfig
 
@@ -39,18 +40,25 @@ class Training:
 
 
 def train_encoder(
-    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, progress: Progress = no_progress
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress = no_progress,
+    supply: Supply | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
     On one machine and with one number of threads the result depends on examples, config and the start alone:
     batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
+    `supply` gives each batch its negatives in place of the set; `config.remine` is one of its own.
     Raises ConfigError for a loss that does not exist, and ContractError naming the queries whose loss is not finite.
     """
     make_folder(folder)
     optimizers = model.optimizers()
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
-    run = run_fingerprint(model, examples, config)
+    run = run_fingerprint(model, examples, config, supply)
+    examples_of = batch_examples(model, examples, config, folder, run, supply)
     found = load_checkpoint(folder / CHECKPOINT, run, model.module, optimizers)
     losses = [] if found is None else list(found)
     resumed_at = len(losses)
@@ -60,7 +68,7 @@ def train_encoder(
     per_epoch = -(-len(examples.query_ids) // config.batch_size)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         for epoch, planned in _batches(plan, epochs, resumed_at):
-            batch = collate_batch(examples, planned, config.seed, epoch)
+            batch = collate_batch(examples_of(epoch, planned), planned, config.seed, epoch)
             _set_rates(optimizers, peaks, _rate_factor(len(losses), epochs * per_epoch, model.pace.warm_up))
             torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
             moment = Moment(config.seed, epoch, epochs, len(losses), epochs * per_epoch)
@@ -71,10 +79,22 @@ def train_encoder(
                 save_checkpoint(folder / CHECKPOINT, run, losses, model.module, optimizers)
     model.save(folder / MODEL)
     clear_checkpoint(folder / CHECKPOINT)
+    clear_negatives(folder)
     return Training(tuple(losses), per_epoch, resumed_at, folder / MODEL)
 
 
-def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -> str:
+def batch_examples(
+    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, run: str, supply: Supply | None
+) -> Callable[[int, Planned], Examples]:
+    """Say what each batch is collated from: the set, what the model finds each epoch, or what `supply` gives."""
+    if supply is not None:
+        return supply.examples
+    if config.remine == "epoch":
+        return epoch_supply(model, examples, config, folder, run)
+    return lambda _epoch, _planned: examples
+
+
+def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig, supply: Supply | None = None) -> str:
     """Hash all that decides the trained parameters: config, examples and the parameters at the start."""
     digest = hashlib.sha256()
     for texts in (examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts):
@@ -86,7 +106,10 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -
         digest.update(groups.rows.tobytes())
     digest.update(examples.negative_weights.tobytes())
     loss_version = find_loss(config.loss).version
-    return fingerprint("training", VERSION, loss_version, config, module_digest(model.module), digest.hexdigest())
+    supplied = [] if supply is None else [supply.identity]
+    return fingerprint(
+        "training", VERSION, loss_version, config, module_digest(model.module), digest.hexdigest(), *supplied
+    )
 
 
 def _batches(plan: Plan, epochs: int, done: int) -> Iterator[tuple[int, Planned]]:

@@ -7,16 +7,20 @@ Static negatives go stale: once they are solved their loss is zero, whatever els
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from negset.arrays import Matrix
+from negset.arrays import Floats, Matrix
 from negset.errors import ArtifactError
-from negset.search import pair_scores, search_exact
+from negset.search import Hits, pair_scores, search_exact
 from negset.store import write_durably
+from negset.training.batches import Planned
 from negset.training.examples import Examples, Groups, Rows
+from negset.training.model import Trainable
 from schemas.config import TrainConfig
 
 EPSILON: Final = 1e-6
@@ -48,18 +52,61 @@ def mine_again(queries_QD: Matrix, documents_ND: Matrix, examples: Examples, opt
     Rows are those of `examples`, ties go to the smaller document row, and no known positive (nor what `examples` was
     told to mask) is among them. A query with too few documents left gets fewer: nothing is filled up.
     """
-    queries = len(queries_QD)
-    # Known positives may take up ranks: as many more are looked at.
-    k_Q = np.minimum(options.depth + examples.known.sizes(), len(documents_ND))
-    hits = search_exact(queries_QD, documents_ND, k_Q, "cpu")
-    kept = ~np.isin(_packed(hits.query, hits.doc, len(documents_ND)), _packed_groups(examples.known, len(documents_ND)))
-    kept &= _places(hits.query, kept) <= options.depth
+    hits = search_exact(queries_QD, documents_ND, ranks_wanted(examples.known, len(documents_ND), options), "cpu")
     if options.share:
         ceiling_Q = _ceilings(queries_QD, documents_ND, examples.positives, options.share)
+        return keep_hard(hits, examples.known, options, ceiling_Q)
+    return keep_hard(hits, examples.known, options)
+
+
+def ranks_wanted(known: Groups, documents: int, options: Remining) -> Rows:
+    """Say how many documents to look at for each query: its known positives may take up ranks, so as many more."""
+    return np.minimum(options.depth + known.sizes(), documents)
+
+
+def keep_hard(hits: Hits, known: Groups, options: Remining, ceiling_Q: Floats | None = None) -> Groups:
+    """Give the documents of `hits` that may be negatives: not `known`, within the depth, not above `ceiling_Q`.
+
+    The depth is counted among those that are not known.
+    """
+    queries = len(known.offsets) - 1
+    width = int(max(hits.doc.max(initial=0), known.rows.max(initial=0))) + 1
+    owner, positive = known.take(np.arange(queries))
+    kept = ~np.isin(hits.query.astype(np.int64) * width + hits.doc, owner * width + positive)
+    kept &= _places(hits.query, kept) <= options.depth
+    if ceiling_Q is not None:
         kept &= hits.score <= ceiling_Q[hits.query] + EPSILON
     kept &= _places(hits.query, kept) <= options.count
     sizes = np.bincount(hits.query[kept], minlength=queries)
     return Groups(np.r_[0, np.cumsum(sizes)].astype(np.int64), hits.doc[kept].astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Where the negatives of a batch come from, in place of the set: asked with the epoch, right before the batch.
+
+    `identity` is part of the run's fingerprint. What `examples` gives may differ in its negatives alone.
+    """
+
+    identity: str
+    examples: Callable[[int, Planned], Examples]
+
+
+def epoch_supply(
+    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, run: str
+) -> Callable[[int, Planned], Examples]:
+    """Give the supply that finds all negatives anew at the start of each epoch, by the `model` as it is then."""
+    options = remining_of(config, examples)
+
+    def mine() -> Groups:
+        queries_QD = model.encode(examples.query_texts, "query")
+        return mine_again(queries_QD, model.encode(examples.document_texts, "document"), examples, options)
+
+    @lru_cache(1)
+    def of_epoch(epoch: int) -> Examples:
+        return with_negatives(examples, kept_negatives(folder, run, epoch, mine))
+
+    return lambda epoch, _planned: of_epoch(epoch)
 
 
 def with_negatives(examples: Examples, negatives: Groups) -> Examples:
@@ -104,26 +151,18 @@ def _read(path: Path) -> Groups:
         raise ArtifactError(message) from error
 
 
-def _ceilings(queries_QD: Matrix, documents_ND: Matrix, positives: Groups, share: float) -> np.ndarray:
+def _ceilings(queries_QD: Matrix, documents_ND: Matrix, positives: Groups, share: float) -> Floats:
     """Give the highest score that a negative of each query may have; infinity for one without a positive."""
     row, doc = positives.take(np.arange(len(queries_QD)))
     lowest_Q = np.full(len(queries_QD), np.inf)
     np.minimum.at(lowest_Q, row, pair_scores(queries_QD, documents_ND, row, doc))
-    return np.where(np.isinf(lowest_Q), np.inf, lowest_Q - np.abs(lowest_Q) * (1 - share))
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(lowest_Q), np.inf, lowest_Q - np.abs(lowest_Q) * (1 - share))
 
 
-def _places(query: Rows, kept: np.ndarray) -> Rows:
+def _places(query: Rows, kept: NDArray[np.bool_]) -> Rows:
     """Count for each hit how many of its query are kept up to it; `query` is sorted."""
     running = np.cumsum(kept)
     first = np.searchsorted(query, query, side="left")
     before = np.r_[0, running][first]
     return np.asarray(running - before, dtype=np.int64)
-
-
-def _packed(query: Rows, doc: Rows, documents: int) -> Rows:
-    return np.asarray(query.astype(np.int64) * documents + doc, dtype=np.int64)
-
-
-def _packed_groups(groups: Groups, documents: int) -> Rows:
-    row, doc = groups.take(np.arange(len(groups.offsets) - 1))
-    return _packed(row, doc, documents)

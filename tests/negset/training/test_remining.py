@@ -1,11 +1,23 @@
 import numpy as np
+import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from negset.errors import ArtifactError
-from negset.training.examples import Examples, Groups
-from negset.training.remining import Remining, clear_negatives, kept_negatives, mine_again, remining_of, with_negatives
+from negset.training.examples import Examples, Groups, build_examples
+from negset.training.loop import train_encoder
+from negset.training.model import open_model
+from negset.training.remining import (
+    Remining,
+    clear_negatives,
+    epoch_supply,
+    kept_negatives,
+    mine_again,
+    remining_of,
+    with_negatives,
+)
 from schemas.config import TrainConfig
 
 
@@ -134,3 +146,58 @@ def test_a_damaged_file_is_named(tmp_path):
     next(tmp_path.iterdir()).write_bytes(b"PK")
     with pytest.raises(ArtifactError, match=r"remined-a+-0\.npz"):
         kept_negatives(tmp_path, "a" * 64, 0, lambda: groups([1]))
+
+
+def test_dynamic_negatives_are_found_by_the_model_as_it_is(planted, tmp_path):
+    """The negatives of the second epoch are those of the trained model, not those of the start."""
+    examples, model, settings = _planted_run(planted)
+    seen = []
+    supply = epoch_supply(model, examples, settings, tmp_path, "f" * 64)
+    for epoch in (0, 1):
+        expected = mine_again(
+            model.encode(examples.query_texts, "query"),
+            model.encode(examples.document_texts, "document"),
+            examples,
+            remining_of(settings, examples),
+        )
+        found = supply(epoch, None).negatives
+        assert listed(found) == listed(expected)
+        seen.append(listed(found))
+        with torch.no_grad():
+            model.module.embedding.copy_(model.module.embedding.flip(1) * torch.linspace(-1, 1, 16))
+        assert listed(supply(epoch, None).negatives) == seen[-1]
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize("stopped_after", [1, 3, 4, 6])
+def test_a_run_with_dynamic_negatives_resumes_within_an_epoch(planted, tmp_path, stopped_after):
+    examples, _, settings = _planted_run(planted)
+    whole = train_encoder(open_model(settings, planted.start()), examples, settings, tmp_path / "whole")
+
+    def stop(step, done, total):
+        if step == "train" and done == stopped_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_encoder(open_model(settings, planted.start()), examples, settings, tmp_path / "cut", stop)
+    resumed = train_encoder(open_model(settings, planted.start()), examples, settings, tmp_path / "cut")
+    assert resumed.losses == whole.losses
+    weights = [tmp_path / name / "model" / "0_StaticEmbedding" / "model.safetensors" for name in ("whole", "cut")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert not list((tmp_path / "cut").glob("remined-*"))
+
+
+def test_static_and_dynamic_negatives_train_another_model(planted, tmp_path):
+    examples, _, settings = _planted_run(planted)
+    losses = [
+        train_encoder(open_model(one, planted.start()), examples, one, tmp_path / str(number)).losses
+        for number, one in enumerate((settings, settings.model_copy(update={"remine": ""})))
+    ]
+    assert losses[0] != losses[1]
+
+
+def _planted_run(planted):
+    known = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
+    examples = build_examples(planted.tables(), known, pl.Series([], dtype=pl.String), split="train")
+    settings = TrainConfig(batch_size=12, epochs=4, remine="epoch", remine_depth=20, device="cpu", checkpoint_every=1)
+    return examples, open_model(settings, planted.start()), settings
