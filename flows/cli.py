@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
+"""The command line: `negset init|build|train|rounds|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
+    "rounds": "mine again with the model that was trained on the set, several times",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    _add_rounds(made["rounds"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
@@ -82,6 +84,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_tune(made["tune"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds in all (default 3)")
+    parser.add_argument(
+        "--strategy",
+        choices=("ance", "adore", "ar2"),
+        help="embed all anew (default), train queries beside frozen documents, or train against a ranker",
+    )
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML), with a section [rounds]")
+    _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:

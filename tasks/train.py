@@ -53,7 +53,7 @@ def train(
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
-        begun = _static_start(store, start) if start else None
+        begun = static_start(store, start) if start else None
         report = training.run_training(
             training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress
         )
@@ -70,7 +70,8 @@ def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
     return tables(**{name: opened.table(name) for name in names})
 
 
-def _static_start(store: Store, ref: EncoderRef) -> object:
+def static_start(store: Store, ref: EncoderRef) -> object:
+    """Give where a bag of embeddings starts: the fitted encoder of `ref`."""
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
 

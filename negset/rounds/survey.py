@@ -6,7 +6,7 @@ One search says where the positives are (and so nDCG and the like), and which do
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,9 @@ from negset.fingerprint import fingerprint
 from negset.probing.collection import ProbeCollection
 from negset.probing.ranking import Values, summarise_ranks
 from negset.search import ranks, search_exact
+from negset.sieve import VectorRows
 from negset.store import Store
 from schemas.refs import SurveyRef, VectorsRef
-
-if TYPE_CHECKING:
-    from negset.search import VectorRows
 
 VERSION: Final = 1
 QUERIES: Final = "queries.npy"
@@ -46,7 +44,7 @@ class Survey:
         return self.pool_QK[np.searchsorted(self.queries, rows)]
 
 
-def survey_vectors(queries_QD: Matrix, documents_ND: "VectorRows", rows: Rows, depth: int) -> Survey:
+def survey_vectors(queries_QD: Matrix, documents_ND: VectorRows, rows: Rows, depth: int) -> Survey:
     """Search `depth` documents for each of the query `rows`, whose vectors are `queries_QD`."""
     hits = search_exact(queries_QD, documents_ND, np.full(len(rows), depth, dtype=np.int64))
     pool_QK = np.full((len(rows), depth), NONE, dtype=np.int32)

@@ -49,9 +49,7 @@ def pad_columns(counted_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return column_BK, there_BK
 
 
-def reciprocal_ranks(
-    score_BK: torch.Tensor, row_BK: torch.Tensor, there_BK: torch.Tensor, cut: int
-) -> torch.Tensor:
+def reciprocal_ranks(score_BK: torch.Tensor, row_BK: torch.Tensor, there_BK: torch.Tensor, cut: int) -> torch.Tensor:
     """Give 1 / rank of each place among those that are there, 0 beyond `cut` and where nothing is, (B, K).
 
     Ties in score go to the smaller of `row_BK`.

@@ -100,7 +100,9 @@ def test_a_query_alone_gets_what_it_gets_among_others(seed, depth, count):
     options = Remining(depth, count, share=0.9)
     together = mine_again(vectors[6:], vectors[:6], examples_of(positives, [[0]] * 3), options)
     for row in range(3):
-        alone = mine_again(vectors[6 + row : 7 + row], vectors[:6], examples_of(positives[row : row + 1], [[0]]), options)
+        alone = mine_again(
+            vectors[6 + row : 7 + row], vectors[:6], examples_of(positives[row : row + 1], [[0]]), options
+        )
         assert listed(alone)[0] == listed(together)[row]
 
 
