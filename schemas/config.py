@@ -327,6 +327,8 @@ class TrainConfig(Section):
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
     """Whether the other queries' positives and negatives count as negatives too, known positives left out."""
+    candidates: Literal["batch", "all"] = "batch"
+    """`all` compares each query with every document of the run at each step: for small label spaces."""
     mask_suspects: bool = False
     """Whether what a rule of the recipe suspects to be relevant (`false_negatives`) is left out of a batch too."""
     dimensions: int = Field(256, ge=2)

@@ -63,17 +63,20 @@ def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -
     return plan_epoch
 
 
-def collate_batch(examples: Examples, planned: Planned, seed: int, epoch: int) -> Batch:
+def collate_batch(
+    examples: Examples, planned: Planned, seed: int, epoch: int, *, every_document: bool = False
+) -> Batch:
     """Gather the candidates of the `planned` queries and mask those that are no negative of a query.
 
     A query with several positives takes them in turn, an epoch each, from a start drawn by its id.
     With `in_batch`, every candidate that is not a known positive of the query counts (the hard negatives of
-    the others too, as in STAR); without it, only its own hard negatives do.
+    the others too, as in STAR); without it, only its own hard negatives do. With `every_document` all documents of
+    the run are candidates, which is for small runs: B x N scores, and N texts embedded, at each step.
     """
     queries_B = planned.queries_B
     positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
     row, hard = examples.negatives.take(queries_B)
-    candidates_C = np.unique(np.r_[positive_B, hard])
+    candidates_C = np.arange(len(examples.document_ids)) if every_document else np.unique(np.r_[positive_B, hard])
     target_B = np.searchsorted(candidates_C, positive_B)
     column = np.searchsorted(candidates_C, hard)
     width = len(candidates_C)

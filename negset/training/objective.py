@@ -13,17 +13,20 @@ from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
+import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negset.errors import ConfigError, hint
 from negset.training.cells import Cells
+from negset.training.directions import full
 
 PACKAGE: Final = "negset.training.losses"
 
-Need = Literal["guide", "teacher", "episode", "memory"]
+Need = Literal["guide", "teacher", "episode", "memory", "all_documents"]
 """What a loss cannot do without: frozen vectors of a second encoder, a teacher's scores of the set, something that is
-computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`)."""
+computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`), every document of the run
+as a candidate (`train.candidates = "all"`)."""
 
 
 class LossParams(BaseModel):
@@ -54,12 +57,7 @@ def cosines(left_LD: torch.Tensor, right_RD: torch.Tensor) -> torch.Tensor:
     Autocast is off: a cosine in bfloat16 has three digits, which at a temperature of .01 are none.
     """
     with torch.autocast(left_LD.device.type, enabled=False):
-        return widened(left_LD) @ widened(right_RD).T
-
-
-def widened(tensor: torch.Tensor) -> torch.Tensor:
-    """Give `tensor` in float32 at least."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+        return full(left_LD) @ full(right_RD).T
 
 
 @dataclass(frozen=True)
@@ -152,6 +150,7 @@ class EpochInputs:
     moment: Moment
     guide_queries: torch.Tensor | None = None
     guide_documents: torch.Tensor | None = None
+    pair_losses: Callable[[], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 
 from negset.training.cells import Cells
-from negset.training.objective import cosines, widened
+from negset.training.directions import full
+from negset.training.objective import cosines
 
 Tilt = Callable[[torch.Tensor, slice], torch.Tensor]
 """Gives what is added to the logits of negatives, without gradients, from a block of logits and its rows."""
@@ -36,7 +37,7 @@ def softmax_losses(
     With `block`, at most `block` x `block` logits exist at a time and the backward pass computes them anew: one
     product more, and memory that grows with B + C instead of B x C. Second derivatives are not to be had then.
     """
-    logit_vectors_BD, candidates_CD = widened(logit_vectors_BD), widened(candidates_CD)
+    logit_vectors_BD, candidates_CD = full(logit_vectors_BD), full(candidates_CD)
     if block is not None:
         rest = (target_B, cells, block, tilt, smoothing)
         losses_B: torch.Tensor = _Streamed.apply(logit_vectors_BD, candidates_CD, *rest)  # type: ignore[no-untyped-call]
@@ -61,7 +62,7 @@ def log_sums(
     Minus infinity where a query has none.
     """
     with torch.no_grad(), _full_precision(logit_vectors_BD):
-        vectors_BD, candidates_CD = widened(logit_vectors_BD), widened(candidates_CD)
+        vectors_BD, candidates_CD = full(logit_vectors_BD), full(candidates_CD)
         sums_B = vectors_BD.new_full((len(vectors_BD),), float("-inf"))
         size = block or max(vectors_BD.shape[0], candidates_CD.shape[0])
         for rows, columns, logits in _blocks(vectors_BD, candidates_CD, cells, size):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from negset.errors import ContractError, listed
+from negset.errors import ConfigError, ContractError, listed
 from negset.lots import id_keys
 from negset.training.batches import Batch
 from negset.training.examples import Examples, Rows
@@ -36,6 +36,9 @@ def bind(model: Trainable, examples: Examples, config: TrainConfig) -> Binding:
     Raises ConfigError for a loss or option that does not exist.
     """
     found = find_loss(config.loss)
+    if "all_documents" in found.needs and config.candidates != "all":
+        message = f'the loss {found.name} compares with every document of the run: set train.candidates = "all"'
+        raise ConfigError(message)
     return Binding(
         model,
         examples,

@@ -11,7 +11,8 @@ from typing import Final
 import torch
 from pydantic import Field
 
-from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss, widened
+from negset.training.directions import full
+from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss
 from negset.training.softmax import softmax_losses
 
 LOWEST: Final = 0.01
@@ -58,7 +59,7 @@ def info_nce(inputs: LossInputs, params: InfoNceParams) -> torch.Tensor:
     negatives have no part there.
     """
     temperature = inputs.temperature if inputs.memory is None else inputs.memory(inputs.temperature)
-    queries_BD, candidates_CD = widened(inputs.queries_BD), widened(inputs.candidates_CD)
+    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
     give = partial(softmax_losses, block=params.block, smoothing=params.label_smoothing)
     losses_B = give(queries_BD / temperature, candidates_CD, inputs.target_B, inputs.cells)
     if not params.symmetric:

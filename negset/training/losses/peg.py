@@ -8,7 +8,8 @@ import math
 import torch
 from pydantic import Field
 
-from negset.training.objective import LossInputs, LossParams, loss, widened
+from negset.training.directions import full
+from negset.training.objective import LossInputs, LossParams, loss
 from negset.training.softmax import Tilt, log_sums, softmax_losses
 
 
@@ -30,7 +31,7 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
     w is exp(steepness x progress x s) over its mean on the query's negatives that count, at most `largest` after
     that; it has no gradient. What is masked has neither weight nor part in the mean. The first step has weights of 1.
     """
-    queries_BD, candidates_CD = widened(inputs.queries_BD), widened(inputs.candidates_CD)
+    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
     slope = params.steepness * inputs.moment.progress
     return softmax_losses(
         queries_BD / inputs.temperature,
@@ -44,7 +45,7 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
 
 def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     """Give what computes log w from logits."""
-    steep_BD = slope * widened(inputs.queries_BD)
+    steep_BD = slope * full(inputs.queries_BD)
     log_sums_B = log_sums(steep_BD, inputs.candidates_CD, inputs.target_B, inputs.cells, params.block)
     log_means_B = log_sums_B - (inputs.cells.counted_B() - 1).clamp(min=1).log()
     log_means_B = torch.where(log_sums_B.isneginf(), 0.0, log_means_B)
