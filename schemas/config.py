@@ -334,6 +334,8 @@ class TrainConfig(Section):
     """First ranks of each query that `remine` takes negatives from, known positives left out."""
     remine_share: float = Field(0.0, ge=0, le=1)
     """Highest share of the lowest positive's score that a negative found by `remine` may have; 0 for no limit."""
+    candidates: Literal["batch", "all"] = "batch"
+    """`all` compares each query with every document of the run at each step: for small label spaces."""
     mask_suspects: bool = False
     """Whether what a rule of the recipe suspects to be relevant (`false_negatives`) is left out of a batch too."""
     dimensions: int = Field(256, ge=2)

@@ -48,9 +48,10 @@ def open_world(snapshot: "Snapshot", train: TrainConfig, rounds: RoundsConfig) -
     return World(snapshot, collection, deal_roles(collection, train, rounds), train, rounds)
 
 
-def round_config(train: TrainConfig, strategy: Strategy) -> TrainConfig:
+def round_config(train: TrainConfig, strategy: Strategy, depth: int) -> TrainConfig:
     """Give how a round trains: `adore` and `ar2` by the losses of their names, on a query's own negatives alone.
 
+    For `adore` a rank beyond `depth`, where the search ends, is worth nothing unless `train.loss_options` say other.
     Raises ConfigError for a loss that the strategy would have to ignore.
     """
     if strategy == "ance":
@@ -62,7 +63,9 @@ def round_config(train: TrainConfig, strategy: Strategy) -> TrainConfig:
             "or take rounds of 'ance', which train by any loss"
         )
         raise ConfigError(message)
-    return train.model_copy(update={"loss": strategy, "in_batch": False, "remine": ""})
+    cut = {"cut": depth} if strategy == "adore" else {}
+    changes = {"loss": strategy, "loss_options": {**cut, **train.loss_options}, "in_batch": False, "remine": ""}
+    return train.model_copy(update={**changes, "candidates": "batch"})
 
 
 def begin(world: World, model_folder: Path | None, start: StaticStart | None, folder: Path) -> str:
@@ -92,7 +95,7 @@ def train_round(
     Writes the model, with frozen documents the vectors of the queries, and trained.json last. `start` is the folder
     where the rounds began.
     """
-    config = round_config(world.train, world.rounds.strategy)
+    config = round_config(world.train, world.rounds.strategy, world.rounds.depth)
     model = open_folder(config, begun / MODEL)
     if world.rounds.strategy == "adore":
         examples = corpus_examples(world.collection, world.roles.trained, tables.false_negatives)

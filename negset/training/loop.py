@@ -68,7 +68,9 @@ def train_encoder(
     per_epoch = -(-len(examples.query_ids) // config.batch_size)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         for epoch, planned in _batches(plan, epochs, resumed_at):
-            batch = collate_batch(examples_of(epoch, planned), planned, config.seed, epoch)
+            batch = collate_batch(
+                examples_of(epoch, planned), planned, config.seed, epoch, every_document=config.candidates == "all"
+            )
             _set_rates(optimizers, peaks, _rate_factor(len(losses), epochs * per_epoch, model.pace.warm_up))
             torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
             moment = Moment(config.seed, epoch, epochs, len(losses), epochs * per_epoch)

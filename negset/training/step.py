@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from negset.errors import ContractError, listed
+from negset.errors import ConfigError, ContractError, listed
 from negset.lots import id_keys
 from negset.training.batches import Batch
 from negset.training.examples import Examples, Rows
@@ -36,6 +36,9 @@ def bind(model: Trainable, examples: Examples, config: TrainConfig) -> Binding:
     Raises ConfigError for a loss or option that does not exist.
     """
     found = find_loss(config.loss)
+    if "all_documents" in found.needs and config.candidates != "all":
+        message = f'the loss {found.name} compares with every document of the run: set train.candidates = "all"'
+        raise ConfigError(message)
     return Binding(
         model,
         examples,
@@ -68,9 +71,7 @@ def loss_inputs(
         queries_BD=vectors_BD,
         candidates_CD=vectors_CD,
         target_B=moved(batch.target_B),
-        masked_BC=moved(batch.masked_BC),
-        own_BC=moved(batch.own_BC),
-        weight_BC=moved(batch.weight_BC),
+        cells=batch.cells.to(binding.model.device),
         query_row_B=moved(batch.queries_B),
         candidate_row_C=moved(batch.candidates_C),
         query_key_B=moved(binding.query_keys[batch.queries_B]),

@@ -1,62 +1,46 @@
-"""Pairs of a positive and a found negative, weighed by what their order is worth in reciprocal rank: ADORE.
+"""Pairs weighed by what swapping them would change of the reciprocal rank: ADORE (Zhan et al. 2021, arXiv 2104.08051).
 
-Zhan et al. 2021 (arXiv 2104.08051, code adore/train.py), after LambdaRank. Meant for negatives that the model itself
-has just found among all documents; what a static set calls hard it may long have solved, and then says nothing.
+Code: github.com/jingtaozhan/DRhard, adore/train.py. There the candidates are searched for anew at each step; here they
+are the batch's, so that a plan that mines with the present query encoder makes them dynamic.
 """
 
 import torch
 from pydantic import Field
-from torch.nn.functional import softplus
 
-from negset.training.objective import LossInputs, LossParams, loss
+from negset.training.objective import LossInputs, LossParams, cosines, loss
+from negset.training.pairs import gaps, logistic, mean_of_pairs
 
 
 class AdoreParams(LossParams):
-    """How far down the ranking still counts."""
+    """Which ranks matter, and what is trained."""
 
-    cut: int = Field(200, ge=1)
-    """Rank beyond which a document is worth nothing: its reciprocal rank counts as 0."""
+    cut: int | None = Field(None, ge=1)
+    """A rank beyond this is worth nothing, as with MRR@cut; without it every rank r is worth 1/r."""
+    frozen_documents: bool = True
+    """Whether only queries are moved, as in the paper, where the index of documents stays."""
 
 
 @loss("adore", params=AdoreParams)
 def adore(inputs: LossInputs, params: AdoreParams) -> torch.Tensor:
-    """Give for each query the weighed mean loss of its pairs, halved, (B,).
+    """Give log(1 + exp((s- - s+) / T)) x |1/r+ - 1/r-| / 2 by each query's part of the mean over all pairs, (B,).
 
-    A query's ranking is that of its positive and its own negatives that count, by score, ties to the smaller document
-    row. A pair costs log(1 + exp(s- - s+)) times |1 / r+ - 1 / r-|, scores being cosines over the temperature. A query
-    without negatives has loss 0. The weights carry no gradient.
+    Ranks count from 1 among the positive and the negatives that count, by the scores as they are now, ties by the
+    documents' order in the run; they have no gradient.
     """
-    counted_BC = inputs.own_BC & ~inputs.masked_BC
-    counted_BC = counted_BC.scatter(1, inputs.target_B[:, None], value=True)
-    column_BK, there_BK = pad_columns(counted_BC)
-    score_BK = (inputs.scores_BC() / inputs.temperature).gather(1, column_BK)
-    value_BK = reciprocal_ranks(score_BK.detach(), inputs.candidate_row_C[column_BK], there_BK, params.cut)
-    target_BK = (column_BK == inputs.target_B[:, None]) & there_BK
-    positive_B1 = (score_BK * target_BK).sum(dim=1, keepdim=True)
-    worth_B1 = (value_BK * target_BK).sum(dim=1, keepdim=True)
-    weight_BK = (worth_B1 - value_BK).abs() * (there_BK & ~target_BK)
-    pairs_B = (there_BK & ~target_BK).sum(dim=1).clamp(min=1)
-    return (softplus(score_BK - positive_B1) * weight_BK).sum(dim=1) / (2 * pairs_B)
+    documents_CD = inputs.candidates_CD.detach() if params.frozen_documents else inputs.candidates_CD
+    scores_BC = cosines(inputs.queries_BD, documents_CD)
+    worth_BC = rank_worth(scores_BC.detach(), inputs.masked_BC, inputs.candidate_row_C, params.cut)
+    losses_BC = logistic(gaps(scores_BC, inputs.target_B) / inputs.temperature)
+    return mean_of_pairs(losses_BC * gaps(worth_BC, inputs.target_B).abs() / 2, inputs.negative_BC)
 
 
-def pad_columns(counted_BC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the columns that are true in each row, ascending, padded to the longest, and which of them are there."""
-    sizes_B = counted_BC.sum(dim=1)
-    places_K = torch.arange(int(sizes_B.max()) if len(sizes_B) else 0, device=counted_BC.device)
-    there_BK = places_K[None, :] < sizes_B[:, None]
-    column_BK = torch.zeros(there_BK.shape, dtype=torch.int64, device=counted_BC.device)
-    column_BK[there_BK] = counted_BC.nonzero()[:, 1]
-    return column_BK, there_BK
-
-
-def reciprocal_ranks(score_BK: torch.Tensor, row_BK: torch.Tensor, there_BK: torch.Tensor, cut: int) -> torch.Tensor:
-    """Give 1 / rank of each place among those that are there, 0 beyond `cut` and where nothing is, (B, K).
-
-    Ties in score go to the smaller of `row_BK`.
-    """
-    by_row_BK = torch.argsort(row_BK, dim=1, stable=True)
-    lowered_BK = score_BK.masked_fill(~there_BK, float("-inf")).gather(1, by_row_BK)
-    order_BK = by_row_BK.gather(1, torch.argsort(lowered_BK, dim=1, descending=True, stable=True))
-    ranks_K = torch.arange(1, score_BK.shape[1] + 1, device=score_BK.device, dtype=score_BK.dtype)
-    value_K = torch.where(ranks_K <= cut, 1.0 / ranks_K, torch.zeros_like(ranks_K))
-    return torch.zeros_like(score_BK).scatter(1, order_BK, value_K.expand_as(score_BK)) * there_BK
+def rank_worth(
+    scores_BC: torch.Tensor, masked_BC: torch.Tensor, candidate_row_C: torch.Tensor, cut: int | None
+) -> torch.Tensor:
+    """Give one over each candidate's rank among those that count, 0 beyond `cut`; what is masked comes last."""
+    by_row_C = candidate_row_C.argsort(stable=True)
+    scores_BC = scores_BC.masked_fill(masked_BC, float("-inf"))[:, by_row_C]
+    order_BC = by_row_C[scores_BC.argsort(dim=1, descending=True, stable=True)]
+    ranks_C = torch.arange(1, scores_BC.shape[1] + 1, device=scores_BC.device, dtype=scores_BC.dtype)
+    worth_C = 1 / ranks_C if cut is None else (1 / ranks_C).masked_fill(ranks_C > cut, 0.0)
+    return torch.empty_like(scores_BC).scatter_(1, order_BC, worth_C.expand_as(scores_BC))

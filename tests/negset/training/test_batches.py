@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negset.training.batches import Planned, collate_batch, mask_candidates, shuffled_plan
+from negset.training.batches import Planned, collate_batch, shuffled_plan
 from negset.training.examples import Examples, Groups
 
 
@@ -59,9 +59,10 @@ def test_another_querys_hard_negative_that_is_a_known_positive_is_masked():
 
 def test_the_mask_matrix_of_star():
     world = examples([[10, 11], [1]], [[5], [11]])
-    shared = np.array([1, 5, 10, 11])
-    masked = mask_candidates(world, np.array([0, 1]), shared, np.array([10, 1]), in_batch=True)
-    assert masked.tolist() == [[False, False, False, True], [False, False, False, False]]
+    planned = Planned(np.array([0, 1]), in_batch=True, positives_B=np.array([10, 1]))
+    batch = collate_batch(world, planned, seed=1, epoch=0)
+    assert batch.candidates_C.tolist() == [1, 5, 10, 11]
+    assert batch.masked_BC.tolist() == [[False, False, False, True], [False, False, False, False]]
 
 
 def test_a_document_that_two_queries_bring_is_one_candidate():
@@ -125,8 +126,8 @@ def test_weights_and_own_negatives_stand_where_the_query_and_its_negatives_meet(
     world = replace(examples([[0], [1]], [[3, 2], [3]]), negative_weights=np.array([0.5, 2.0, 4.0], dtype=np.float32))
     batch = collate_batch(world, Planned(np.array([1, 0]), in_batch=True), seed=1, epoch=0)
     assert batch.candidates_C.tolist() == [0, 1, 2, 3]
-    assert batch.own_BC.tolist() == [[False, False, False, True], [False, False, True, True]]
-    assert batch.weight_BC.tolist() == [[1.0, 1.0, 1.0, 4.0], [1.0, 1.0, 2.0, 0.5]]
+    assert batch.cells.own_BC().tolist() == [[False, False, False, True], [False, False, True, True]]
+    assert batch.cells.weight_BC().tolist() == [[1.0, 1.0, 1.0, 4.0], [1.0, 1.0, 2.0, 0.5]]
 
 
 def test_a_plan_masks_pairs_and_chooses_positives_but_never_masks_a_positive():

@@ -7,7 +7,7 @@ from negset.training.losses.adore import AdoreParams, adore
 
 
 def ranked(scores, target, **others):
-    """Give the inputs of one query whose cosines with its candidates are `scores`; all but `target` are its own."""
+    """Give the inputs of one query whose cosines with its candidates are `scores`; all but `target` are negatives."""
     candidates = torch.tensor([[score, math.sqrt(max(0.0, 1 - score * score))] for score in scores])
     own = torch.ones(1, len(scores), dtype=torch.bool)
     own[0, target] = False
@@ -55,21 +55,24 @@ def test_ties_go_to_the_smaller_document_whatever_the_column(loss_inputs):
 def test_what_is_masked_has_no_rank_no_share_and_no_gradient(loss_inputs):
     given = ranked([0.9, 0.7, 0.5], target=1)
     given["candidates"].requires_grad_()
-    masked = torch.tensor([[True, False, False]])
-    loss = adore(loss_inputs(**given, masked=masked), AdoreParams())
+    loss = adore(loss_inputs(**given, masked=torch.tensor([[True, False, False]])), AdoreParams(frozen_documents=False))
     assert loss.item() == pytest.approx(pair(0.5, 0.7) * (1 - 1 / 2) / 2, abs=1e-6)
     loss.sum().backward()
     assert given["candidates"].grad[0].abs().max() == 0
     assert given["candidates"].grad[2].abs().max() > 0
 
 
-def test_only_a_querys_own_negatives_count_and_none_gives_zero(loss_inputs):
-    queries = torch.eye(2)
-    own = torch.tensor([[False, False, True], [False, False, False]])
-    candidates = torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.8, 0.6]])
-    losses = adore(loss_inputs(queries, candidates, own_BC=own), AdoreParams())
-    assert losses[0].item() == pytest.approx(pair(0.8, 0.6) * 0.5 / 2, abs=1e-6)
-    assert losses[1].item() == 0
+def test_frozen_documents_get_no_gradient_and_queries_do(loss_inputs):
+    given = ranked([0.9, 0.7, 0.5], target=1)
+    given["candidates"].requires_grad_()
+    adore(loss_inputs(**given), AdoreParams()).sum().backward()
+    assert given["candidates"].grad is None
+    assert given["queries"].grad.abs().max() > 0
+
+
+def test_a_query_with_nothing_but_its_positive_has_loss_zero(loss_inputs):
+    given = ranked([0.9, 0.7], target=1, masked=torch.tensor([[True, False]]))
+    assert adore(loss_inputs(**given), AdoreParams()).item() == 0
 
 
 def test_the_gradient_is_that_of_the_pairs_alone(loss_inputs):
