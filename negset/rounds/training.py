@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ def begin(world: World, model_folder: Path | None, start: StaticStart | None, fo
     starts, where no `model_folder` is given.
     """
     make_folder(folder)
+    _clear_model(folder)
     model = open_folder(world.train, model_folder) if model_folder else open_model(world.train, start)
     model.save(folder / MODEL)
     if world.rounds.strategy == "adore":
@@ -96,6 +98,7 @@ def train_round(
     where the rounds began.
     """
     config = round_config(world.train, world.rounds.strategy, world.rounds.depth)
+    _clear_model(folder)
     model = open_folder(config, begun / MODEL)
     if world.rounds.strategy == "adore":
         examples = corpus_examples(world.collection, world.roles.trained, tables.false_negatives)
@@ -115,6 +118,11 @@ def train_round(
         )
         training = train_encoder(model, examples, config, folder, progress)
     _write_trained(folder, training, len(examples.query_ids), examples.left_out)
+
+
+def _clear_model(folder: Path) -> None:
+    """Remove what a kill left of a model that was being saved: half a folder would lie among the files of the next."""
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
 
 
 def _write_trained(folder: Path, training: Training, queries: int, left_out: Mapping[str, int]) -> None:

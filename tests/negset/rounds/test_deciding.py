@@ -44,3 +44,9 @@ def test_the_first_round_is_measured_against_the_start():
     decisions = decide([BASE, shifted(-0.1)], 13)
     assert (decisions[0].worse, decisions[0].best) == (True, 0)
     assert 0.08 < decisions[0].behind.difference.mean < 0.12
+
+
+def test_too_few_queries_cannot_say_that_a_round_is_worse():
+    for count, worse in ((19, False), (20, True)):
+        decisions = decide([BASE[:count], BASE[:count] - 0.5], 13)
+        assert [(one.worse, one.best) for one in decisions] == [(worse, 0)]
