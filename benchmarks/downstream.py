@@ -88,7 +88,7 @@ def measure_collection(
 ) -> Iterator[dict[str, object]]:
     """Mine, select, tune and measure one collection; give what is `known` of it after each step."""
     place = home / "collections" / name
-    config = _config(name, place, options)
+    config = build_config(name, place, options)
     sample_collection(options.data / name, place, name) if not options.quick else write_generated(place)
     result = dict(known)
     tuned = _tuned_before(config, result)
@@ -126,7 +126,8 @@ def _tuned_before(config: BuildConfig, result: Mapping[str, object]) -> Candidat
     return next(one for one in list_candidates(config).tried if one.name == tuned["recipe"])
 
 
-def _config(name: str, place: Path, options: argparse.Namespace) -> BuildConfig:
+def build_config(name: str, place: Path, options: argparse.Namespace) -> BuildConfig:
+    """Give the configuration that a collection is mined and tuned under."""
     encoder: dict[str, object] = {
         "backend": "sentence-transformers",
         "model": options.model,

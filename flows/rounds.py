@@ -10,25 +10,27 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.build import build, embed_role, ingest_source, prepare_configured
-from flows.train import fit_start
+from flows.build import build, embed_role, gather_ledger, ingest_source, prepare_configured
+from flows.train import fit_guide, fit_start
+from negset import building
 from negset.encoders.model_folder import find_model, folder_digests
 from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.publishing.reading import VERSIONS
-from negset.rounds.loop import TRAINED, State, Version, loop_fingerprint, open_state, tell, trained_encoder
+from negset.rounds.loop import RANKER, TRAINED, State, Version, loop_fingerprint, open_state, tell, trained_encoder
 from negset.rounds.report import RoundsReport, write_rounds
 from negset.rounds.survey import survey_fingerprint
 from negset.store import MANIFEST, Store, make_folder, read_json, write_durably
 from schemas.config import BuildConfig, TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.manifest import RoundIdentity
-from schemas.refs import NegativeSetRef, SnapshotRef, SurveyRef
+from schemas.refs import EncoderRef, NegativeSetRef, ScoresRef, SnapshotRef, SurveyRef
 from schemas.rounds import RoundsConfig
 from tasks import rounds as rooms
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.publish import point_back
+from tasks.teach import teach
 
 SET = "set.json"
 """Which version a round published, in its folder."""
@@ -45,6 +47,7 @@ class Loop:
     store: Store
     key: str
     folder: Path
+    guide: EncoderRef | None
 
     def place(self, number: int) -> Path:
         """Give the folder of a round, 0 for the start."""
@@ -89,10 +92,13 @@ def _begin(config: BuildConfig, train: TrainConfig, options: RoundsConfig) -> tu
     start = fit_start(train, snapshot, store) if train.model == "static" else None
     model = "" if start else str(find_model(train.model, "", "train.model"))
     begun = start.content if start else folder_digests(Path(model))
+    guide = fit_guide(train, snapshot, store)
     mining = prepare_configured(config, snapshot, store)
-    key = loop_fingerprint(config, train, options, snapshot.content, mining.content, begun)
+    key = loop_fingerprint(
+        config, train, options, snapshot.content, mining.content, [begun, guide.content if guide else ""]
+    )
     folder = Place().runs_folder() / f"{config.name}-rounds-{key[:16]}"
-    loop = Loop(config, train, options, snapshot, store, key, folder)
+    loop = Loop(config, train, options, snapshot, store, key, folder, guide)
     place = loop.place(0)
     through_cache(rooms.begin, rooms.is_begun(place))(
         train, options, snapshot, start, model, str(place), fingerprint=fingerprint(key, "start", place)
@@ -152,9 +158,22 @@ def _trained(loop: Loop, number: int, version: Version) -> State:
         str(begun),
         str(loop.place(0)),
         str(place),
+        loop.guide,
+        _ranked(loop, number),
         fingerprint=fingerprint(loop.key, number, version.published.fingerprint, place),
     )
     return open_state(loop.store, place, _survey(loop, loop.trained(number)))
+
+
+def _ranked(loop: Loop, number: int) -> ScoresRef | None:
+    """Fit the ranker on what the round's miners proposed, and let it score that: its phase of `ar2`."""
+    if loop.options.strategy != "ar2":
+        return None
+    config, store = _round_build(loop, number), loop.store
+    refs = gather_ledger(config, store)
+    key = building.scores_key(config, refs, RANKER, store)
+    there = is_stored(store, ScoresRef, key)
+    return through_cache(teach, there)(config, refs, RANKER, fingerprint=key)
 
 
 def _survey_ref(loop: Loop, number: int) -> SurveyRef:

@@ -11,14 +11,24 @@ from negset.rounds import survey as surveys
 from negset.rounds.loop import BEGUN, TRAINED
 from negset.snapshot import open_snapshot
 from negset.store import Store
+from negset.teaching.scoring import open_scores
 from negset.vectors import open_vectors
 from schemas.config import TrainConfig
-from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef, StartRef, SurveyRef, VectorsRef
+from schemas.refs import (
+    CheckpointRef,
+    EncoderRef,
+    NegativeSetRef,
+    ScoresRef,
+    SnapshotRef,
+    StartRef,
+    SurveyRef,
+    VectorsRef,
+)
 from schemas.rounds import RoundsConfig
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
-from tasks.train import static_start, training_tables
+from tasks.train import open_guide, static_start, training_tables
 
 if TYPE_CHECKING:
     from negset.rounds.training import World
@@ -88,16 +98,22 @@ def train_round(
     begun: str,
     start: str,
     folder: str,
+    guide: EncoderRef | None,
+    ranker: ScoresRef | None,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
-    """Train the model in the folder `begun` on a round's set; a training that was killed goes on in `folder`."""
+    """Train the model in the folder `begun` on a round's set; a training that was killed goes on in `folder`.
+
+    The loss asks the encoder of `guide`; rounds of `ar2` learn from what their `ranker` gave.
+    """
     store, opened = Place().open_store(), read_set(Path(published.path))
     training = import_module("negset.rounds.training")
     world = open_world(store, snapshot, train, rounds)
     with shown_progress("train") as progress:
         tables = training_tables(opened, train)
-        training.train_round(world, tables, Path(begun), Path(start), Path(folder), progress)
+        beside = training.Beside(open_guide(store, train, guide), open_scores(store, ranker) if ranker else None)
+        training.train_round(world, tables, beside, Path(begun), Path(start), Path(folder), progress)
     content = file_digest(Path(folder) / TRAINED)
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=len(world.roles.trained), path=folder)
 

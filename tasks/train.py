@@ -1,30 +1,56 @@
 """Train an encoder on a published set and measure it before and after."""
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
+from negset.encoders.encoder import Encoder, open_encoder
 from negset.encoders.model_folder import find_model, folder_digests
+from negset.errors import ConfigError
 from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
 from schemas.config import TrainConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
-from tasks.progress import shown_progress
+from tasks.progress import Report, shown_progress
 
-VERSION = 1
+if TYPE_CHECKING:
+    from negset.training.records import StepFigures
+
+VERSION = 2
 METRICS = "metrics.json"
 
 
-def training_key(published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None) -> str:
-    """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names."""
+def training_key(
+    published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None, guide: EncoderRef | None = None
+) -> str:
+    """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
+
+    What the `guide` is, counts; not where it lies.
+    """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    return fingerprint("train", VERSION, published.fingerprint, published.content, config, begun)
+    asked = [guide.content] if guide else []
+    named = config.model_copy(update={"guide": ""}) if guide else config
+    return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
+
+
+def guide_encoder(config: TrainConfig) -> EncoderConfig | None:
+    """Give the encoder that `config` names as its guide, None where it names none."""
+    if not config.guide:
+        return None
+    if config.guide == "lsa":
+        return EncoderConfig(backend="lsa", dimensions=config.dimensions)
+    return EncoderConfig(
+        backend="sentence-transformers", model=config.guide, max_length=config.max_length, device=config.device
+    )
 
 
 def run_folder(dataset: str, key: str) -> Path:
@@ -44,10 +70,14 @@ def train(
     snapshot: SnapshotRef,
     start: EncoderRef | None,
     run: str,
+    guide: EncoderRef | None = None,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
-    """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings."""
+    """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings.
+
+    The loss asks the encoder of `guide`, where there is one.
+    """
     opened = read_set(Path(published.path))
     folder, store = Path(run), Place().open_store()
     # torch takes seconds to import; a run that is cached does without.
@@ -55,7 +85,14 @@ def train(
     with shown_progress("train") as progress:
         begun = static_start(store, start) if start else None
         report = training.run_training(
-            training_tables(opened, config), open_snapshot(store, snapshot), config, folder, begun, progress
+            training_tables(opened, config),
+            open_snapshot(store, snapshot),
+            config,
+            folder,
+            begun,
+            progress,
+            guide=open_guide(store, config, guide),
+            tell=partial(_tell, progress),
         )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
@@ -67,6 +104,14 @@ def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
     """Read the tables of a set that training by `config` needs."""
     tables = import_module("negset.training.examples").SetTables
     names = ["queries", "documents", "positives", "negatives", *(["false_negatives"] if config.mask_suspects else [])]
+    if config.teacher:
+        if "candidates" not in opened.manifest.counts.rows:
+            message = (
+                f"train.teacher = {config.teacher!r} needs scores of positives, and {opened.folder} was published "
+                "without its candidates. Build it with publish.keep_candidates = true"
+            )
+            raise ConfigError(message)
+        names.append("candidates")
     return tables(**{name: opened.table(name) for name in names})
 
 
@@ -74,6 +119,19 @@ def static_start(store: Store, ref: EncoderRef) -> object:
     """Give where a bag of embeddings starts: the fitted encoder of `ref`."""
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
+
+
+def open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+    """Open the encoder that the loss asks; None where the config names none."""
+    encoder = guide_encoder(config)
+    return open_encoder(encoder, store, ref) if encoder and ref else None
+
+
+def _tell(progress: Report, figures: "StepFigures") -> None:
+    """Show the figures of a step beside its bar."""
+    memory = "" if figures.gpu_mib is None else f", {figures.gpu_mib / 1024:.1f} GiB"
+    note = f"loss {figures.loss:.4f}, {figures.queries_per_second:,.0f} queries/s{memory}"
+    progress("train", figures.step, figures.steps, note)
 
 
 def _show(dataset: str, folder: Path) -> None:

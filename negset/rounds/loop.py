@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """Raised when rounds give other sets or models for the same input."""
+RANKER: Final = "relevance"
+"""The teacher that is the ranker of `ar2`."""
 MODEL: Final = "model"
 BEGUN: Final = "begun.json"
 TRAINED: Final = "trained.json"
@@ -65,10 +67,11 @@ def loop_fingerprint(
     """Name a loop: all that decides its sets and models, places and the number of rounds left out.
 
     `snapshot`, `encoder` and `start` are the contents of the corpus, of the configured encoder, and of the model that
-    the first round trains.
+    the first round trains with the guide that its loss asks.
     """
     bound = bind(config)
-    trained = train.model_copy(update={"model": "static" if train.model == "static" else ""})
+    named = {"model": "static" if train.model == "static" else "", "guide": ""}
+    trained = train.model_copy(update=named)
     made = config_identity(config, bound.teachers)
     return fingerprint("rounds", VERSION, snapshot, encoder, start, made, recipe_fingerprint(bound), trained, options)
 

@@ -94,6 +94,11 @@ class FrozenDocuments:
         return self.queries.device
 
     @property
+    def learning_rate(self) -> float:
+        """Give the peak rate of the query side."""
+        return self.queries.learning_rate
+
+    @property
     def pace(self) -> Pace:
         """Say how long to train, and with which care."""
         return self.queries.pace

@@ -12,19 +12,23 @@ import numpy as np
 import polars as pl
 
 from negset.arrays import Matrix
+from negset.encoders.encoder import Encoder
 from negset.encoders.hashing import hash_zero_rows
-from negset.errors import ArtifactError, ConfigError
+from negset.errors import ConfigError
 from negset.probing.collection import ProbeCollection, open_collection
 from negset.progress import Progress, no_progress
 from negset.rounds.dynamic import corpus_examples, step_supply
-from negset.rounds.loop import BEGUN, DOCUMENTS, MODEL, QUERIES, TRAINED
+from negset.rounds.loop import BEGUN, DOCUMENTS, MODEL, QUERIES, RANKER, TRAINED
 from negset.rounds.models import FrozenDocuments, checkpoint_digest, open_folder
+from negset.rounds.ranker import fooled_share, ranker_scores
 from negset.rounds.validation import Roles, deal_roles
 from negset.store import make_folder, write_durably
-from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, train_encoder
+from negset.teaching.scoring import Scores
+from negset.training.examples import Examples, SetTables, build_examples
+from negset.training.loop import Training, clear_run, train_encoder
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.run import known_pairs
+from negset.training.signals import Signals, read_signals
 from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig, Strategy
 
@@ -55,6 +59,9 @@ def round_config(train: TrainConfig, strategy: Strategy, depth: int) -> TrainCon
     For `adore` a rank beyond `depth`, where the search ends, is worth nothing unless `train.loss_options` say other.
     Raises ConfigError for a loss that the strategy would have to ignore.
     """
+    if train.processes > 1:
+        message = f"train.processes is {train.processes}, but a round trains in one process. Leave it out"
+        raise ConfigError(message)
     if strategy == "ance":
         return train
     default = str(TrainConfig.model_fields["loss"].default)
@@ -66,7 +73,8 @@ def round_config(train: TrainConfig, strategy: Strategy, depth: int) -> TrainCon
         raise ConfigError(message)
     cut = {"cut": depth} if strategy == "adore" else {}
     changes = {"loss": strategy, "loss_options": {**cut, **train.loss_options}, "in_batch": False, "remine": ""}
-    return train.model_copy(update={**changes, "candidates": "batch"})
+    asked = {"guide": "", "teacher": RANKER if strategy == "ar2" else ""}
+    return train.model_copy(update={**changes, **asked, "candidates": "batch"})
 
 
 def begin(world: World, model_folder: Path | None, start: StaticStart | None, folder: Path) -> str:
@@ -89,24 +97,40 @@ def begin(world: World, model_folder: Path | None, start: StaticStart | None, fo
     return digest
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a round's training reads beside its set: the guide of the loss, and what the ranker gives pairs (`ar2`)."""
+
+    guide: Encoder | None = None
+    ranker: Scores | None = None
+
+
 def train_round(
-    world: World, tables: SetTables, begun: Path, start: Path, folder: Path, progress: Progress = no_progress
+    world: World,
+    tables: SetTables,
+    beside: Beside,
+    begun: Path,
+    start: Path,
+    folder: Path,
+    progress: Progress = no_progress,
 ) -> None:
     """Train the model in the folder `begun`, of the start or of a round, on the set of this round, into `folder`.
 
     Writes the model, with frozen documents the vectors of the queries, and trained.json last. `start` is the folder
-    where the rounds began.
+    where the rounds began. Raises ConfigError for training in several processes.
     """
     config = round_config(world.train, world.rounds.strategy, world.rounds.depth)
+    make_folder(folder)
     _clear_model(folder)
     model = open_folder(config, begun / MODEL)
     if world.rounds.strategy == "adore":
         examples = corpus_examples(world.collection, world.roles.trained, tables.false_negatives)
         documents_ND = np.load(start / DOCUMENTS, allow_pickle=False)
-        model = FrozenDocuments(model, documents_ND)
-        supply = step_supply(model, examples, documents_ND, world.rounds.depth)
-        training = train_encoder(model, examples, config, folder, progress, supply)
+        frozen = FrozenDocuments(model, documents_ND)
+        supply = step_supply(frozen, examples, documents_ND, world.rounds.depth)
+        training = train_encoder(frozen, examples, config, folder, progress, supply=supply)
         _save_queries(world, open_folder(config, folder / MODEL), folder)
+        _write_trained(folder, training, examples, {})
     else:
         examples = build_examples(
             tables,
@@ -116,8 +140,15 @@ def train_round(
             negatives=config.negatives,
             in_batch=config.in_batch,
         )
-        training = train_encoder(model, examples, config, folder, progress)
-    _write_trained(folder, training, len(examples.query_ids), examples.left_out)
+        told: dict[str, object] = {}
+        if beside.ranker is None:
+            signals = read_signals(tables, examples, config, beside.guide, folder)
+        else:
+            ranked = ranker_scores(beside.ranker, world.collection, tables, examples)
+            signals, told = Signals(teacher=ranked), {"fooled": fooled_share(ranked, examples)}
+        training = train_encoder(model, examples, config, folder, progress, signals=signals)
+        _write_trained(folder, training, examples, told)
+    clear_run(folder)
 
 
 def _clear_model(folder: Path) -> None:
@@ -125,18 +156,17 @@ def _clear_model(folder: Path) -> None:
     shutil.rmtree(folder / MODEL, ignore_errors=True)
 
 
-def _write_trained(folder: Path, training: Training, queries: int, left_out: Mapping[str, int]) -> None:
-    last = training.losses[-training.steps_per_epoch :]
-    if not last:
-        message = f"the round in {folder} took no step. Raise train.epochs"
-        raise ArtifactError(message)
+def _write_trained(folder: Path, training: Training, examples: Examples, told: Mapping[str, object]) -> None:
+    epochs = [figures.epoch for figures in training.history]
+    losses = np.asarray(training.losses)
     written = {
         "checkpoint": checkpoint_digest(folder / MODEL),
-        "queries": queries,
-        "left_out": dict(left_out),
-        "steps": len(training.losses),
-        "loss_first": round(float(np.mean(training.losses[: training.steps_per_epoch])), 6),
-        "loss_last": round(float(np.mean(last)), 6),
+        "queries": len(examples.query_ids),
+        "left_out": dict(examples.left_out),
+        "steps": len(losses),
+        "loss_first": round(float(losses[np.equal(epochs, min(epochs))].mean()), 6),
+        "loss_last": round(float(losses[np.equal(epochs, max(epochs))].mean()), 6),
+        **told,
     }
     write_durably(folder / TRAINED, f"{json.dumps(written, indent=2)}\n".encode())
 

@@ -39,7 +39,8 @@ class Cells:
 
     def weight_BC(self) -> torch.Tensor:  # noqa: N802
         """Give the weights of the set, 1 where it gives none."""
-        weight_BC = torch.ones((self.queries, self.candidates), device=self.row_E.device)
+        shape = (self.queries, self.candidates)
+        weight_BC = torch.ones(shape, dtype=self.own_weight_H.dtype, device=self.row_E.device)
         weight_BC[self.own_row_H, self.own_column_H] = self.own_weight_H
         return weight_BC
 

@@ -1,11 +1,6 @@
-"""Vectors of length one, in a precision that a loss can be computed in."""
+"""Vectors of length one."""
 
 import torch
-
-
-def full(vectors: torch.Tensor) -> torch.Tensor:
-    """Give `vectors` in float32 where they are coarser, as they are otherwise."""
-    return vectors.to(torch.promote_types(vectors.dtype, torch.float32))
 
 
 def unit(vectors_ND: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,8 @@ class Groups:
 class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
-    `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them.
+    `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them;
+    `candidates` hold what a teacher said of positives, where the trainer is to learn from it.
     """
 
     queries: pl.DataFrame
@@ -54,6 +55,7 @@ class SetTables:
     positives: pl.DataFrame
     negatives: pl.DataFrame
     false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
+    candidates: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,13 @@ def build_examples(
         known=grouped(forbidden.sort("row")),
         left_out=dict(sorted(Counter(reason for reason in reasons.to_list() if reason).items())),
     )
+
+
+def document_rows(documents: pl.DataFrame, examples: Examples) -> pl.DataFrame:
+    """Give `doc_id` and `doc`, the row in `examples`, of each of `documents` that is used there; twins share a row."""
+    numbered = _number_documents(documents).select("doc_id", "row")
+    used = pl.DataFrame({"doc_id": examples.document_ids}).with_row_index("doc").join(numbered, on="doc_id")
+    return numbered.join(used.select("row", "doc"), on="row").select("doc_id", "doc").sort("doc_id")
 
 
 def _hard_negatives(

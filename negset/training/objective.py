@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negset.errors import ConfigError, hint
 from negset.training.cells import Cells
-from negset.training.directions import full
 
 PACKAGE: Final = "negset.training.losses"
 
@@ -57,7 +56,12 @@ def cosines(left_LD: torch.Tensor, right_RD: torch.Tensor) -> torch.Tensor:
     Autocast is off: a cosine in bfloat16 has three digits, which at a temperature of .01 are none.
     """
     with torch.autocast(left_LD.device.type, enabled=False):
-        return full(left_LD) @ full(right_RD).T
+        return widened(left_LD) @ widened(right_RD).T
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Give `tensor` in float32 at least."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class LossInputs:
 def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
     """Give the guide's vectors of queries and candidates, (B, G) and (C, G); raise ConfigError where there is none."""
     if inputs.guide_BG is None or inputs.guide_CG is None:
-        message = "this loss compares by a guide, and the run has none. Name an encoder in train.guide"
+        message = "this loss compares by a guide, and the run has none. Set train.guide"
         raise ConfigError(message)
     return inputs.guide_BG, inputs.guide_CG
 
@@ -129,7 +133,7 @@ def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
 def teacher_scores(inputs: LossInputs) -> torch.Tensor:
     """Give the teacher's scores, (B, C), NaN where it gave none; raise ConfigError where there is no teacher."""
     if inputs.teacher_BC is None:
-        message = "this loss learns a teacher's scores, and the run has none. Build the set with a teacher"
+        message = "this loss learns a teacher's scores, and the run has none. Set train.teacher"
         raise ConfigError(message)
     return inputs.teacher_BC
 

@@ -19,6 +19,7 @@ from negset.errors import ArtifactError
 from negset.search import Hits, pair_scores, search_exact
 from negset.store import write_durably
 from negset.training.batches import Planned
+from negset.training.checkpoint import Position
 from negset.training.examples import Examples, Groups, Rows
 from negset.training.model import Trainable
 from schemas.config import TrainConfig
@@ -118,7 +119,7 @@ def kept_negatives(folder: Path, run: str, epoch: int, mine: Callable[[], Groups
     """Give the negatives of this `epoch` of a `run`: those in its `folder`, or what `mine` finds, which is kept there.
 
     A run that was killed within an epoch has not the model any more that they were found with, so it must read them.
-    Those of the epoch before are removed. Raises ArtifactError naming a file that is damaged.
+    Raises ArtifactError naming a file that is damaged.
     """
     path = _file(folder, run, epoch)
     if path.exists():
@@ -127,9 +128,15 @@ def kept_negatives(folder: Path, run: str, epoch: int, mine: Callable[[], Groups
     buffer = io.BytesIO()
     np.savez(buffer, offsets=found.offsets, rows=found.rows)
     write_durably(path, buffer.getvalue())
-    if epoch:
-        _file(folder, run, epoch - 1).unlink(missing_ok=True)
     return found
+
+
+def check_negatives(config: TrainConfig, folder: Path, run: str, position: Position) -> None:
+    """Raise ArtifactError where a run cannot go on from `position`, as the negatives of that epoch are gone."""
+    path = _file(folder, run, position.epoch)
+    if config.remine == "epoch" and position.batches and not path.exists():
+        message = f"{path} is gone, with the negatives that the epoch began with"
+        raise ArtifactError(message)
 
 
 def clear_negatives(folder: Path) -> None:

@@ -1,11 +1,9 @@
-"""Which candidates count for a query, and what share of its softmax each of them has."""
+"""The shares that candidates have of a query's softmax."""
 
 import torch
+from torch.nn.functional import cross_entropy
 
-
-def negatives(target_B: torch.Tensor, masked_BC: torch.Tensor) -> torch.Tensor:
-    """Tell which candidates a query is compared with as negatives: all that count but its own positive, (B, C)."""
-    return (~masked_BC).scatter(1, target_B[:, None], value=False)
+from negset.training.objective import LossInputs
 
 
 def log_shares(logits_BC: torch.Tensor, counted_BC: torch.Tensor) -> torch.Tensor:
@@ -17,3 +15,9 @@ def log_shares(logits_BC: torch.Tensor, counted_BC: torch.Tensor) -> torch.Tenso
     some_B = counted_BC.any(dim=1, keepdim=True)
     kept_BC = logits_BC.masked_fill(~counted_BC & some_B, float("-inf"))
     return torch.where(counted_BC, torch.log_softmax(kept_BC, dim=1), 0.0)
+
+
+def positive_losses(scores_BC: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
+    """Give minus the log of each positive's share by `scores_BC` among what counts, (B,): InfoNCE of any scores."""
+    logits_BC = (scores_BC / inputs.temperature).masked_fill(inputs.masked_BC, float("-inf"))
+    return cross_entropy(logits_BC, inputs.target_B, reduction="none")

@@ -9,27 +9,27 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 
 from negset.training.cells import Cells
-from negset.training.directions import full
-from negset.training.objective import cosines
+from negset.training.objective import cosines, widened
 
 Tilt = Callable[[torch.Tensor, slice], torch.Tensor]
 """Gives what is added to the logits of negatives, without gradients, from a block of logits and its rows."""
 
 
 def softmax_losses(
-    logit_vectors_BD: torch.Tensor,
+    queries_BD: torch.Tensor,
     candidates_CD: torch.Tensor,
     target_B: torch.Tensor,
     cells: Cells,
     *,
+    temperature: float | torch.Tensor = 1.0,
     block: int | None = None,
     tilt: Tilt | None = None,
     smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Give minus the log of each target's share among the candidates that count, (B,), with gradients.
 
-    A logit is the product of a row of `logit_vectors_BD` (queries over the temperature) and a candidate, plus, for
-    all but the target, what `tilt` says. A masked candidate has minus infinity, never a factor: multiplied by zero it
+    A logit is the product of a query and a candidate over `temperature`, plus, for all but the target, what `tilt`
+    says. A masked candidate has minus infinity, never a factor: multiplied by zero it
     would keep the weight exp(0), and far from the positive that is most of the sum.
 
     With `smoothing`, that share of what is to be predicted lies evenly on all candidates that count.
@@ -37,12 +37,12 @@ def softmax_losses(
     With `block`, at most `block` x `block` logits exist at a time and the backward pass computes them anew: one
     product more, and memory that grows with B + C instead of B x C. Second derivatives are not to be had then.
     """
-    logit_vectors_BD, candidates_CD = full(logit_vectors_BD), full(candidates_CD)
+    queries_BD, candidates_CD = widened(queries_BD), widened(candidates_CD)
     if block is not None:
         rest = (target_B, cells, block, tilt, smoothing)
-        losses_B: torch.Tensor = _Streamed.apply(logit_vectors_BD, candidates_CD, *rest)  # type: ignore[no-untyped-call]
+        losses_B: torch.Tensor = _Streamed.apply(queries_BD / temperature, candidates_CD, *rest)  # type: ignore[no-untyped-call]
         return losses_B
-    logits_BC = cosines(logit_vectors_BD, candidates_CD)
+    logits_BC = cosines(queries_BD, candidates_CD) / temperature
     if tilt is not None:
         tilt_BC = tilt(logits_BC.detach(), slice(0, len(logits_BC)))
         logits_BC = logits_BC + tilt_BC.scatter(1, target_B[:, None], 0.0)
@@ -62,7 +62,7 @@ def log_sums(
     Minus infinity where a query has none.
     """
     with torch.no_grad(), _full_precision(logit_vectors_BD):
-        vectors_BD, candidates_CD = full(logit_vectors_BD), full(candidates_CD)
+        vectors_BD, candidates_CD = widened(logit_vectors_BD), widened(candidates_CD)
         sums_B = vectors_BD.new_full((len(vectors_BD),), float("-inf"))
         size = block or max(vectors_BD.shape[0], candidates_CD.shape[0])
         for rows, columns, logits in _blocks(vectors_BD, candidates_CD, cells, size):

@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch.nn.functional import cross_entropy, logsigmoid
 
-from negset.errors import ContractError
-from negset.training.objective import LossInputs, LossParams, loss
+from negset.training.objective import LossInputs, LossParams, loss, teacher_scores
 from negset.training.shares import log_shares
 
 
@@ -30,16 +29,14 @@ def ar2(inputs: LossInputs, params: Ar2Params) -> torch.Tensor:
     With p the retriever's shares and g the ranker's scores, of the positive g0: the adversarial term is the sum over
     candidates of log sigmoid(g0 - g) log p, which moves p to what the ranker takes for the positive; distillation is
     the cross entropy of p with softmax(g / T). A query whose positive or whose every negative lacks a score has
-    loss 0. Raises ContractError where there are no scores at all.
+    loss 0.
     """
-    if inputs.teacher_BC is None:
-        message = "the loss ar2 compares with a teacher's scores, but the set has none. Set train.teacher"
-        raise ContractError(message)
+    given_BC = teacher_scores(inputs).detach()
     target_B1 = inputs.target_B[:, None]
-    scored_BC = ~inputs.masked_BC & inputs.teacher_BC.isfinite()
+    scored_BC = ~inputs.masked_BC & given_BC.isfinite()
     taught_B1 = scored_BC.gather(1, target_B1) & (scored_BC.sum(dim=1, keepdim=True) > 1)
     counted_BC = (scored_BC & taught_B1).scatter(1, target_B1, value=True)
-    teacher_BC = inputs.teacher_BC.detach().masked_fill(~(scored_BC & taught_B1), 0.0)
+    teacher_BC = given_BC.masked_fill(~(scored_BC & taught_B1), 0.0)
     log_p_BC = log_shares(inputs.scores_BC() / inputs.temperature, counted_BC)
     reward_BC = logsigmoid(teacher_BC.gather(1, target_B1) - teacher_BC)
     wanted_BC = log_shares(teacher_BC / params.teacher_temperature, counted_BC).exp()

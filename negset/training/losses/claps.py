@@ -12,10 +12,10 @@ import torch
 from pydantic import Field
 from torch.nn.functional import cross_entropy
 
-from negset.training.directions import full, unit
+from negset.training.directions import unit
 from negset.training.noise import normals
-from negset.training.objective import LossInputs, LossParams, loss
-from negset.training.shares import log_shares, negatives
+from negset.training.objective import LossInputs, LossParams, loss, widened
+from negset.training.shares import log_shares
 
 
 class ClapsParams(LossParams):
@@ -41,7 +41,7 @@ def claps(inputs: LossInputs, params: ClapsParams) -> torch.Tensor:
     InfoNCE in place of the second term.
     """
     scores_BC = inputs.scores_BC().masked_fill(inputs.masked_BC, float("-inf"))
-    queries_BD = full(inputs.queries_BD)
+    queries_BD = widened(inputs.queries_BD)
     with torch.no_grad():
         synthetic_BD, there_B = synthetic_negatives(inputs, params)
         distant_BD = distant_positives(inputs, params)
@@ -61,7 +61,7 @@ def synthetic_negatives(inputs: LossInputs, params: ClapsParams) -> tuple[torch.
     if params.method == "targeted":
         return _accepted(inputs, params.epsilon)
     gradient_BD = positive_gradients(inputs)
-    positives_BD = full(inputs.candidates_CD)[inputs.target_B]
+    positives_BD = widened(inputs.candidates_CD)[inputs.target_B]
     if params.perpendicular:
         gradient_BD = gradient_BD - (gradient_BD * positives_BD).sum(dim=1, keepdim=True) * positives_BD
     there_B = torch.linalg.vector_norm(gradient_BD, dim=1) > 0
@@ -73,20 +73,20 @@ def positive_gradients(inputs: LossInputs) -> torch.Tensor:
 
     Of its own loss alone: with the others', for which the positive is a negative, it may point to the query.
     """
-    counted_BC = negatives(inputs.target_B, inputs.masked_BC).scatter(1, inputs.target_B[:, None], value=True)
+    counted_BC = inputs.negative_BC.scatter(1, inputs.target_B[:, None], value=True)
     share_BC = log_shares(inputs.scores_BC() / inputs.temperature, counted_BC).exp()
     missing_B1 = 1 - share_BC.gather(1, inputs.target_B[:, None])
-    return -missing_B1 * full(inputs.queries_BD) / inputs.temperature
+    return -missing_B1 * widened(inputs.queries_BD) / inputs.temperature
 
 
 def _accepted(inputs: LossInputs, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Move each query's hardest negative along the sphere to the query, by a chord of at most `epsilon`."""
-    counted_BC = negatives(inputs.target_B, inputs.masked_BC)
+    counted_BC = inputs.negative_BC
     scores_BC = inputs.scores_BC().masked_fill(~counted_BC, float("-inf"))
     highest_B1 = scores_BC.max(dim=1, keepdim=True).values
     # Of several that score the same, the one with the smallest key: the order of the batch must not matter.
     keys_BC = torch.where(scores_BC == highest_B1, inputs.candidate_key_C, torch.iinfo(torch.int64).max)
-    queries_BD, negatives_BD = full(inputs.queries_BD), full(inputs.candidates_CD)[keys_BC.argmin(dim=1)]
+    queries_BD, negatives_BD = widened(inputs.queries_BD), widened(inputs.candidates_CD)[keys_BC.argmin(dim=1)]
     return toward(negatives_BD, queries_BD, epsilon), counted_BC.any(dim=1)
 
 
@@ -102,7 +102,7 @@ def distant_positives(inputs: LossInputs, params: ClapsParams) -> torch.Tensor:
 
     The part of the positive across the query's direction is turned by noise across both, drawn by the query's key.
     """
-    queries_BD, positives_BD = full(inputs.queries_BD), full(inputs.candidates_CD)[inputs.target_B]
+    queries_BD, positives_BD = widened(inputs.queries_BD), widened(inputs.candidates_CD)[inputs.target_B]
     along_BD = (queries_BD * positives_BD).sum(dim=1, keepdim=True) * queries_BD
     across_BD = positives_BD - along_BD
     noise_BD = normals(inputs.query_key_B, inputs.moment, "claps:distant", queries_BD.shape[1]).to(queries_BD.dtype)

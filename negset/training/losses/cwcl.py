@@ -11,8 +11,8 @@ from pydantic import Field
 
 from negset.training.objective import LossInputs, LossParams, cosines, guide_vectors, loss
 
-HIGHEST: Final = 1 - 1e-6
-"""A median stays below 1, which copies of the positive alone would make it: they keep no weight then."""
+NARROWEST: Final = 1e-3
+"""What is above a floor is stretched by at most one over this, or rounding would be."""
 
 
 class CwclParams(LossParams):
@@ -45,7 +45,8 @@ def _targets(likeness_BC: torch.Tensor, negative_BC: torch.Tensor, params: CwclP
     weight_BC = ((1 + likeness_BC) / 2).clamp(0, 1)
     if params.floor == "median":
         counted_BC = weight_BC.masked_fill(~negative_BC, float("nan"))
-        floor_B1 = counted_BC.nanmedian(1, keepdim=True).values.nan_to_num(nan=0.0).clamp(max=HIGHEST)
+        floor_B1 = counted_BC.nanmedian(1, keepdim=True).values.nan_to_num(nan=0.0)
     else:
         floor_B1 = weight_BC.new_full((len(weight_BC), 1), params.floor)
-    return ((weight_BC - floor_B1) / (1 - floor_B1)).clamp(0, 1) ** params.power
+    above_BC = ((weight_BC - floor_B1) / (1 - floor_B1).clamp(min=NARROWEST)).clamp(min=0)
+    return above_BC**params.power

@@ -6,15 +6,11 @@ exist. Here every document is scored instead, so there is nothing to generate an
 
 import torch
 
-from negset.training.losses.info_nce import InfoNceParams, info_nce
-from negset.training.objective import LossInputs, LossParams, loss
+from negset.training.losses.info_nce import InfoNceParams, info_nce, open_temperature
+from negset.training.objective import LossInputs, loss
 
 
-class ExactSoftmaxParams(LossParams):
-    """The exact softmax has no option but the run's temperature."""
-
-
-@loss("exact_softmax", params=ExactSoftmaxParams, needs=["all_documents"])
-def exact_softmax(inputs: LossInputs, _params: ExactSoftmaxParams) -> torch.Tensor:
+@loss("exact_softmax", params=InfoNceParams, needs=["all_documents"], open_parameters=open_temperature)
+def exact_softmax(inputs: LossInputs, params: InfoNceParams) -> torch.Tensor:
     """Give for each query minus the log of its positive's share among all documents but its known positives, (B,)."""
-    return info_nce(inputs, InfoNceParams())
+    return info_nce(inputs, params)

@@ -7,12 +7,11 @@ as it is, is our choice.
 
 import torch
 from pydantic import Field
-from torch.nn.functional import cross_entropy
 
-from negset.training.directions import full, unit
+from negset.training.directions import unit
 from negset.training.noise import betas, lots, uniforms
-from negset.training.objective import LossInputs, LossParams, loss
-from negset.training.shares import negatives
+from negset.training.objective import LossInputs, LossParams, loss, widened
+from negset.training.shares import positive_losses
 
 
 class FeatureTransformParams(LossParams):
@@ -35,19 +34,18 @@ def feature_transform(inputs: LossInputs, params: FeatureTransformParams) -> tor
     A negative is mixed with the next one in an order drawn by the keys. For a query that must not see one of the
     two as a negative, the other stays as it is, so that nothing masked gets in by way of a mixture.
     """
-    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
+    queries_BD, candidates_CD = widened(inputs.queries_BD), widened(inputs.candidates_CD)
     scores_BC = inputs.scores_BC()
     if params.negative_beta and len(candidates_CD) > 1:
         partner_C = _partners(inputs)
-        counted_BC = negatives(inputs.target_B, inputs.masked_BC)
+        counted_BC = inputs.negative_BC
         mixed_CD = _mixed(candidates_CD, partner_C, inputs, params)
         both_BC = counted_BC & counted_BC[:, partner_C]
         scores_BC = torch.where(both_BC, queries_BD @ mixed_CD.T, scores_BC)
     if params.positive_beta:
         positive_B = _extrapolated(queries_BD, candidates_CD[inputs.target_B], inputs, params)
         scores_BC = scores_BC.scatter(1, inputs.target_B[:, None], positive_B[:, None])
-    logits_BC = (scores_BC / inputs.temperature).masked_fill(inputs.masked_BC, float("-inf"))
-    return cross_entropy(logits_BC, inputs.target_B, reduction="none")
+    return positive_losses(scores_BC, inputs)
 
 
 def extrapolate(left_BD: torch.Tensor, right_BD: torch.Tensor, by_B1: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -12,9 +12,9 @@ from pydantic import Field
 from torch.nn.functional import cross_entropy
 
 from negset.errors import NegsetError
-from negset.training.directions import full, unit
+from negset.training.directions import unit
 from negset.training.noise import lots, normals, uniforms
-from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss
+from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss, widened
 
 _LEAST: Final = 20
 """With fewer candidates a quantile of their distances says nothing."""
@@ -66,7 +66,7 @@ def gaussian_negatives(inputs: LossInputs, params: GaussianNegativesParams) -> t
     if not isinstance(inputs.memory, RunningMean):
         message = f"gaussian_negatives needs the running mean of open_mean, not {type(inputs.memory).__name__}"
         raise NegsetError(message)
-    queries_BD = full(inputs.queries_BD)
+    queries_BD = widened(inputs.queries_BD)
     made_KD = invent(inputs, inputs.memory, params).to(queries_BD.dtype)
     logits_BC = inputs.scores_BC().masked_fill(inputs.masked_BC, float("-inf"))
     logits_BW = torch.cat([logits_BC, queries_BD @ made_KD.T], dim=1) / inputs.temperature
@@ -76,7 +76,7 @@ def gaussian_negatives(inputs: LossInputs, params: GaussianNegativesParams) -> t
 @torch.no_grad()
 def invent(inputs: LossInputs, memory: RunningMean, params: GaussianNegativesParams) -> torch.Tensor:
     """Give the invented negatives of a batch that may be used, of length one, (K, D); none for too few candidates."""
-    vectors_CD = full(inputs.candidates_CD)
+    vectors_CD = widened(inputs.candidates_CD)
     mean_D = memory.update(vectors_CD, params.keep, inputs.moment.step).to(vectors_CD.dtype)
     # By lots and not by columns: the order of the batch must not matter.
     lot_C = lots(inputs.candidate_key_C, inputs.moment, "gaussian_negatives:chosen")

@@ -12,8 +12,8 @@ from pydantic import Field
 from torch.nn.functional import cross_entropy
 
 from negset.errors import NegsetError
-from negset.training.directions import full, unit
-from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss
+from negset.training.directions import unit
+from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss, widened
 
 
 class HypersphericalParams(LossParams):
@@ -50,10 +50,10 @@ def hyperspherical(inputs: LossInputs, params: HypersphericalParams) -> torch.Te
     if not isinstance(memory, Prototypes):
         message = f"hyperspherical needs the prototypes of open_prototypes, not {type(memory).__name__}"
         raise NegsetError(message)
-    classes_CD = unit(full(memory.vectors_ND)[inputs.candidate_row_C])
+    classes_CD = unit(widened(memory.vectors_ND)[inputs.candidate_row_C])
 
     def tell(vectors_BD: torch.Tensor) -> torch.Tensor:
-        logits_BC = memory.log_kappa.exp() * (unit(full(vectors_BD)) @ classes_CD.T)
+        logits_BC = memory.log_kappa.exp() * (unit(widened(vectors_BD)) @ classes_CD.T)
         return cross_entropy(logits_BC.masked_fill(inputs.masked_BC, float("-inf")), inputs.target_B, reduction="none")
 
     return (tell(inputs.queries_BD) + tell(inputs.candidates_CD[inputs.target_B])) / 2
@@ -69,5 +69,4 @@ def tell_novel(support_SD: torch.Tensor, class_S: torch.Tensor, vectors_ND: torc
     prototypes_KD = unit(sums_KD.index_add(0, place_S, unit(support_SD)))
     cosine_NK = unit(vectors_ND) @ prototypes_KD.T
     best_NK = cosine_NK == cosine_NK.max(dim=1, keepdim=True).values
-    nearest_N: torch.Tensor = classes_K.take(best_NK.int().argmax(dim=1))
-    return nearest_N
+    return torch.take(classes_K, best_NK.int().argmax(dim=1))

@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from pydantic import Field
 
-from negset.training.directions import full
+from negset.errors import ContractError
 from negset.training.objective import LossInputs, LossParams, MemoryInputs, loss
 from negset.training.softmax import softmax_losses
 
@@ -58,12 +58,19 @@ def info_nce(inputs: LossInputs, params: InfoNceParams) -> torch.Tensor:
     In the other direction a query is masked where the positive of the row is known to be relevant to it; hard
     negatives have no part there.
     """
-    temperature = inputs.temperature if inputs.memory is None else inputs.memory(inputs.temperature)
-    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
-    give = partial(softmax_losses, block=params.block, smoothing=params.label_smoothing)
-    losses_B = give(queries_BD / temperature, candidates_CD, inputs.target_B, inputs.cells)
+    temperature = _learned(inputs) if params.learn_temperature else inputs.temperature
+    queries_BD, candidates_CD = inputs.queries_BD, inputs.candidates_CD
+    give = partial(softmax_losses, temperature=temperature, block=params.block, smoothing=params.label_smoothing)
+    losses_B = give(queries_BD, candidates_CD, inputs.target_B, inputs.cells)
     if not params.symmetric:
         return losses_B
     positives_BD, own_B = candidates_CD[inputs.target_B], torch.arange(len(queries_BD), device=queries_BD.device)
-    back = give(positives_BD / temperature, queries_BD, own_B, inputs.cells.reversed(inputs.target_B))
+    back = give(positives_BD, queries_BD, own_B, inputs.cells.reversed(inputs.target_B))
     return (losses_B + back) / 2
+
+
+def _learned(inputs: LossInputs) -> torch.Tensor:
+    if not isinstance(inputs.memory, Temperature):
+        message = f"info_nce learns its temperature, but was given {type(inputs.memory).__name__} for its parameters"
+        raise ContractError(message)
+    return inputs.memory.forward(inputs.temperature)

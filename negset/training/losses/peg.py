@@ -8,8 +8,7 @@ import math
 import torch
 from pydantic import Field
 
-from negset.training.directions import full
-from negset.training.objective import LossInputs, LossParams, loss
+from negset.training.objective import LossInputs, LossParams, loss, widened
 from negset.training.softmax import Tilt, log_sums, softmax_losses
 
 
@@ -31,13 +30,13 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
     w is exp(steepness x progress x s) over its mean on the query's negatives that count, at most `largest` after
     that; it has no gradient. What is masked has neither weight nor part in the mean. The first step has weights of 1.
     """
-    queries_BD, candidates_CD = full(inputs.queries_BD), full(inputs.candidates_CD)
     slope = params.steepness * inputs.moment.progress
     return softmax_losses(
-        queries_BD / inputs.temperature,
-        candidates_CD,
+        inputs.queries_BD,
+        inputs.candidates_CD,
         inputs.target_B,
         inputs.cells,
+        temperature=inputs.temperature,
         block=params.block,
         tilt=_log_weights(inputs, params, slope) if slope else None,
     )
@@ -45,13 +44,13 @@ def peg(inputs: LossInputs, params: PegParams) -> torch.Tensor:
 
 def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     """Give what computes log w from logits."""
-    steep_BD = slope * full(inputs.queries_BD)
+    steep_BD = slope * widened(inputs.queries_BD)
     log_sums_B = log_sums(steep_BD, inputs.candidates_CD, inputs.target_B, inputs.cells, params.block)
     log_means_B = log_sums_B - (inputs.cells.counted_B() - 1).clamp(min=1).log()
     log_means_B = torch.where(log_sums_B.isneginf(), 0.0, log_means_B)
     highest = math.log(params.largest)
 
     def tilt(logits: torch.Tensor, rows: slice) -> torch.Tensor:
-        return (logits * (slope * inputs.temperature) - log_means_B[rows, None]).clamp(max=highest)
+        return (logits * (slope * inputs.temperature)).sub_(log_means_B[rows, None]).clamp_(max=highest)
 
     return tilt

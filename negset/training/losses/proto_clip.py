@@ -19,9 +19,9 @@ from negset.arrays import Matrix, Rows
 from negset.errors import NegsetError
 from negset.lots import id_keys
 from negset.teaching.prototypes import fit_prototypes, means, nearest
-from negset.training.directions import full, unit
-from negset.training.objective import EpochInputs, LossInputs, LossParams, loss
-from negset.training.shares import log_shares, negatives
+from negset.training.directions import unit
+from negset.training.objective import EpochInputs, LossInputs, LossParams, loss, widened
+from negset.training.shares import log_shares
 
 _ATTEMPTS: Final = 5
 """Ten planted clusters are found with five attempts, and not with one (adjusted Rand index 1.0 and .88)."""
@@ -86,9 +86,12 @@ def proto_clip(inputs: LossInputs, params: ProtoClipParams) -> torch.Tensor:
     masked_BC = inputs.masked_BC
     if params.mask_same:
         same_BC = episode["document_prototype"][inputs.candidate_row_C] == document_B[:, None]
-        masked_BC = masked_BC | (same_BC & negatives(inputs.target_B, masked_BC))
-    logits_BC = (inputs.scores_BC() / inputs.temperature).masked_fill(masked_BC, float("-inf"))
-    plain_B = cross_entropy(logits_BC, inputs.target_B, reduction="none")
+        masked_BC = masked_BC | (same_BC & inputs.negative_BC)
+    plain_B = cross_entropy(
+        (inputs.scores_BC() / inputs.temperature).masked_fill(masked_BC, float("-inf")),
+        inputs.target_B,
+        reduction="none",
+    )
     predicted_B = _predict(inputs, params, episode, "query", document_B) + _predict(
         inputs, params, episode, "document", episode["query_prototype"][inputs.query_row_B]
     )
@@ -100,9 +103,9 @@ def _predict(
 ) -> torch.Tensor:
     """Give how badly the texts of `side` predict the prototypes of the other, (B,)."""
     own_BD = inputs.queries_BD if side == "query" else inputs.candidates_CD[inputs.target_B]
-    students_KD = episode[f"{side}_students"].to(full(own_BD).dtype)
+    students_KD = episode[f"{side}_students"].to(widened(own_BD).dtype)
     teacher_KD = episode["document_centroids" if side == "query" else "query_centroids"].to(students_KD.dtype)
-    student_BD = unit(full(own_BD) @ episode["basis"].to(students_KD.dtype))
+    student_BD = unit(widened(own_BD) @ episode["basis"].to(students_KD.dtype))
     there_K = students_KD.any(dim=1)
     there_BK = there_K.expand(len(prototype_B), -1)
     wanted_BK = soft_targets(teacher_KD, prototype_B, there_BK, params.teacher_temperature)

@@ -10,11 +10,11 @@ import math
 
 import torch
 from pydantic import Field
-from torch.nn.functional import cross_entropy
 
-from negset.training.directions import full, unit
+from negset.training.directions import unit
 from negset.training.noise import normals
-from negset.training.objective import LossInputs, LossParams, Moment, loss
+from negset.training.objective import LossInputs, LossParams, Moment, cosines, loss, widened
+from negset.training.shares import positive_losses
 
 
 class UncertaintyParams(LossParams):
@@ -31,14 +31,15 @@ def uncertainty(inputs: LossInputs, params: UncertaintyParams) -> torch.Tensor:
     """Give each query a mixture of InfoNCE against noisy and against exact candidates, (B,).
 
     The noisy term is (exp(-s) L + s) / 2, where s is the deviation of the noisy target's entries before it gets
-    length one: a target that the noise spread widely counts less.
+    length one: a target that the noise spread widely counts less. A query with only its positive has loss 0.
     """
     noisy_CD = add_noise(inputs, params.noise)
     spread_B = noisy_CD.std(dim=1, correction=0)[inputs.target_B]
-    noisy_B = _info_nce(inputs, full(inputs.queries_BD) @ unit(noisy_CD).T)
-    exact_B = _info_nce(inputs, inputs.scores_BC())
+    noisy_B = positive_losses(cosines(inputs.queries_BD, unit(noisy_CD)), inputs)
+    exact_B = positive_losses(inputs.scores_BC(), inputs)
     share = noisy_share(inputs.moment, params.decay)
-    return share * (torch.exp(-spread_B) * noisy_B + spread_B) / 2 + (1 - share) * exact_B
+    mixed_B = share * (torch.exp(-spread_B) * noisy_B + spread_B) / 2 + (1 - share) * exact_B
+    return mixed_B * inputs.negative_BC.any(dim=1)
 
 
 def noisy_share(moment: Moment, decay: float) -> float:
@@ -51,14 +52,9 @@ def add_noise(inputs: LossInputs, noise: float) -> torch.Tensor:
 
     The mean and deviation are of a vector's own entries, as an instance norm has them, never of a batch's column.
     """
-    vectors_CD = full(inputs.candidates_CD)
+    vectors_CD = widened(inputs.candidates_CD)
     mean_C1 = vectors_CD.mean(dim=1, keepdim=True)
     spread_C1 = noise * vectors_CD.std(dim=1, correction=0, keepdim=True)
     drawn_CW = normals(inputs.candidate_key_C, inputs.moment, "uncertainty", 2 * vectors_CD.shape[1])
     scale_CD, shift_CD = drawn_CW.to(vectors_CD.dtype).chunk(2, dim=1)
     return (1 + spread_C1 * scale_CD) * (vectors_CD - mean_C1) + mean_C1 + spread_C1 * shift_CD
-
-
-def _info_nce(inputs: LossInputs, scores_BC: torch.Tensor) -> torch.Tensor:
-    logits_BC = (scores_BC / inputs.temperature).masked_fill(inputs.masked_BC, float("-inf"))
-    return cross_entropy(logits_BC, inputs.target_B, reduction="none")

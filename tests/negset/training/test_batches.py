@@ -175,3 +175,19 @@ def test_groups_are_gathered_in_the_order_asked_for(places):
     index, rows = three.take(np.array(places, dtype=np.int64))
     assert rows.tolist() == [r for place in places for r in rows_of[place]]
     assert index.tolist() == [at for at, place in enumerate(places) for _ in rows_of[place]]
+
+
+def test_at_eighty_thousand_queries_what_collides_is_counted_and_no_matrix_is_made():
+    """One query in ten thousand is relevant to the positive of another too. As a matrix, the mask would be 6.4 GB."""
+    size = 80_000
+    known = [[row, (row + 1) % size] if row % 10_000 == 0 else [row] for row in range(size)]
+    world = examples([[row] for row in range(size)], [[]] * size, known)
+    batch = collate_batch(world, Planned(np.arange(size), in_batch=True), seed=1, epoch=0)
+    assert batch.cells.row_E.tolist() == list(range(0, size, 10_000))
+    assert batch.cells.column_E.tolist() == list(range(1, size, 10_000))
+    assert batch.cells.masked_block(slice(10_000, 10_002), slice(10_000, 10_003)).tolist() == [
+        [False, True, False],
+        [False, False, False],
+    ]
+    alone = collate_batch(world, Planned(np.arange(size), in_batch=False), seed=1, epoch=0)
+    assert alone.cells.counted_B().tolist() == [1] * size

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from negset.errors import ContractError
 from negset.training.losses.info_nce import InfoNceParams, open_temperature
 from negset.training.losses.info_nce import info_nce as compute
 
@@ -158,12 +159,13 @@ def test_in_blocks_it_is_the_same_loss_with_the_same_gradients(loss_inputs, opti
 @pytest.mark.parametrize("options", OPTIONS)
 def test_gradients_are_those_of_finite_differences(loss_inputs, options, block):
     memory = open_temperature(None, InfoNceParams(learn_temperature=True)).double()
+    params = InfoNceParams(learn_temperature=True, block=block, **options)
 
     def give(queries, documents, _):
         inputs = loss_inputs(
             queries, documents, target=torch.tensor([0, 1, 0]), masked=MASKED, temperature=0.5, memory=memory
         )
-        return compute(inputs, InfoNceParams(block=block, **options))
+        return compute(inputs, params)
 
     queries, documents = doubles(3, 1).requires_grad_(), doubles(6, 2).requires_grad_()
     assert torch.autograd.gradcheck(give, (queries, documents, memory.log_factor))
@@ -202,3 +204,11 @@ def test_d14_the_positives_of_the_second_of_two_processes_stand_behind_those_of_
     assert torch.allclose(torch.cat(ranks), whole)
     wrong = compute(loss_inputs(queries[3:], documents, temperature=0.1), InfoNceParams())
     assert not torch.allclose(wrong, whole[3:])
+
+
+def test_parameters_of_another_loss_are_no_temperature(loss_inputs):
+    """Losses that build on this one hand their inputs on as they are, with parameters of their own."""
+    inputs = loss_inputs(vectors(3, 1), vectors(3, 2), memory=torch.nn.Identity())
+    assert compute(inputs, InfoNceParams()).isfinite().all()
+    with pytest.raises(ContractError, match="Identity"):
+        compute(inputs, InfoNceParams(learn_temperature=True))
