@@ -15,6 +15,7 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
+    "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
     "batches": "plan which queries of a set share a batch, or list the plans there are",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that share each batch: short for --set processes=N",
     )
+    _add_rounds(made["rounds"])
     _add_merge(made["merge"])
     _add_batches(made["batches"])
     _add_audit(made["audit"])
@@ -100,6 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds in all (default 3)")
+    parser.add_argument(
+        "--strategy",
+        choices=("ance", "adore", "ar2"),
+        help="embed all anew (default), train queries beside frozen documents, or train against a ranker",
+    )
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML), with a section [rounds]")
+    _add_overrides(parser)
+    _add_as_of(parser)
 
 
 def _add_merge(parser: argparse.ArgumentParser) -> None:

@@ -383,6 +383,13 @@ class TrainConfig(Section):
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
     """Whether the other queries' positives and negatives count as negatives too, known positives left out."""
+    remine: Literal["", "epoch"] = ""
+    """`epoch`: at the start of each epoch the model itself finds the hard negatives anew, among the documents of the
+    set; empty to train on those of the set throughout."""
+    remine_depth: int = Field(100, ge=1)
+    """First ranks of each query that `remine` takes negatives from, known positives left out."""
+    remine_share: float = Field(0.0, ge=0, le=1)
+    """Highest share of the lowest positive's score that a negative found by `remine` may have; 0 for no limit."""
     candidates: Literal["batch", "all"] = "batch"
     """`all` compares each query with every document of the run at each step: for small label spaces."""
     mask_suspects: bool = False

@@ -91,7 +91,7 @@ def train(
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
-        begun = _static_start(store, start) if start else None
+        begun = static_start(store, start) if start else None
         by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
         taken = open_snapshot(store, snapshot)
         tables = training_tables(opened, config)
@@ -104,7 +104,7 @@ def train(
             folder,
             begun,
             progress,
-            guide=_open_guide(store, config, guide),
+            guide=open_guide(store, config, guide),
             tell=partial(_tell, progress),
             plan=by,
         )
@@ -128,12 +128,14 @@ def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:
     return SetTables(**{name: opened.table(name) for name in names})
 
 
-def _static_start(store: Store, ref: EncoderRef) -> object:
+def static_start(store: Store, ref: EncoderRef) -> object:
+    """Give where a bag of embeddings starts: the fitted encoder of `ref`."""
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
 
 
-def _open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+def open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+    """Open the encoder that the loss asks; None where the config names none."""
     encoder = guide_encoder(config)
     return open_encoder(encoder, store, ref) if encoder and ref else None
 
