@@ -35,6 +35,7 @@ from negset.mining.positives import labelled_positives
 from negset.mining.recipe import shipped_recipes
 from negset.probing.bootstrap import compare_with
 from negset.probing.candidates import Candidate, list_candidates
+from negset.probing.choosing import distinct_ledgers
 from negset.probing.collection import ProbeCollection, open_collection
 from negset.probing.examples import ProbeSet, number_set
 from negset.probing.measuring import Measured
@@ -87,7 +88,7 @@ def measure_collection(
 ) -> Iterator[dict[str, object]]:
     """Mine, select, tune and measure one collection; give what is `known` of it after each step."""
     place = home / "collections" / name
-    config = _config(name, place, options)
+    config = build_config(name, place, options)
     sample_collection(options.data / name, place, name) if not options.quick else write_generated(place)
     result = dict(known)
     tuned = _tuned_before(config, result)
@@ -125,7 +126,8 @@ def _tuned_before(config: BuildConfig, result: Mapping[str, object]) -> Candidat
     return next(one for one in list_candidates(config).tried if one.name == tuned["recipe"])
 
 
-def _config(name: str, place: Path, options: argparse.Namespace) -> BuildConfig:
+def build_config(name: str, place: Path, options: argparse.Namespace) -> BuildConfig:
+    """Give the configuration that a collection is mined and tuned under."""
     encoder: dict[str, object] = {
         "backend": "sentence-transformers",
         "model": options.model,
@@ -194,12 +196,10 @@ def recipe_sets(config: BuildConfig, tuned: Candidate, collection: ProbeCollecti
     listed = list_candidates(config).tried
     names = {one.name: one for one in listed if one.name in plain}
     names = {"perc-pos": replace(listed[0], name="perc-pos"), **names, TUNED: replace(tuned, name=TUNED)}
-    mined = {}
-    for candidate in names.values():
-        key = ledger_key(candidate)
-        if key not in mined:
-            refs = mine_candidates([candidate.config])[0].refs
-            mined[key] = refs and read_ledger(candidate, refs, store, rows)
+    # The configured one first, which must be there; of the others some have no teacher here.
+    ledgers = distinct_ledgers([listed[0], *names.values()])
+    refs = dict(zip(ledgers, mine_candidates([one.config for one in ledgers.values()]), strict=True))
+    mined = {key: found.refs and read_ledger(ledgers[key], found.refs, store, rows) for key, found in refs.items()}
     return [
         select_set(candidate, ledger, collection, store, rows)
         for candidate in names.values()

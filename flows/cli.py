@@ -1,4 +1,4 @@
-"""The command line: `negset init|build|train|batches|plan|audit|calibrate|rules|show|verify|probe|tune|demo`.
+"""The command line: `negset COMMAND`; `negset --help` lists the commands.
 
 A subcommand imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -16,13 +16,17 @@ _COMMANDS = {
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
     "batches": "plan which queries of a set share a batch, or list the plans there are",
+    "merge": "merge models that were trained from one start",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
     "rules": "list the rules and teachers that a recipe can use, or the recipes that are shipped",
+    "losses": "list the losses that an encoder can be trained by, or show one with its options",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
+    "ablate": "compare hard, easy, random and mixed negatives of one size: does it matter?",
+    "transfer": "measure what training on one domain or set does to another",
     "tune": "choose the recipe by measurement on your own training queries",
     "demo": "run the main job on the docstrings of the installed Python packages",
 }
@@ -72,16 +76,20 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
     _add_batches(made["batches"])
+    _add_merge(made["merge"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
     made["rules"].add_argument("--teachers", action="store_true", help="list only the teachers, that rules may ask")
     made["rules"].add_argument("name", nargs="?", metavar="NAME", help="show one rule, teacher or recipe in full")
+    made["losses"].add_argument("name", nargs="?", metavar="NAME", help="show one loss in full")
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
     _add_probe(made["probe"])
     _add_tune(made["tune"])
+    _add_ablate(made["ablate"])
+    _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
 
@@ -103,6 +111,18 @@ def _add_batches(parser: argparse.ArgumentParser) -> None:
         metavar="key=value",
         help="change one option of the plan; repeatable",
     )
+
+
+def _add_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE", help="folder or name of the model that all were trained from")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="folder or name of a trained model")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--weights", metavar="A,B", help="how much of each model, in their order")
+    how.add_argument("--learn", action="append", default=[], metavar="SET", help="learn it on this set; repeatable")
+    parser.add_argument("--scale", type=float, metavar="X", help="stretch the difference from BASE (with --weights, 1)")
+    parser.add_argument("--queries", type=int, metavar="N", help="training queries drawn of each set (--learn, 256)")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of learning (--learn, 200)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder of the merged model")
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:
@@ -176,6 +196,26 @@ def _add_tune(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget", type=int, default=0, metavar="N", help="trainings to spend (default 3 a candidate)")
     parser.add_argument("--write", action="store_true", help="write the chosen recipe into CONFIG")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+
+
+def _add_ablate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML) whose candidates are composed")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each composition (3 or more)")
+    parser.add_argument("--negatives", type=int, default=4, metavar="N", help="negatives of each query (default 4)")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
+    _add_overrides(parser)
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sets", nargs="+", metavar="SET", help="folder of a set; several of one encoder")
+    parser.add_argument("--by", default="", metavar="FIELD", help="metadata field of the queries that names domains")
+    parser.add_argument("--target", default="test", metavar="SPLIT", help="split that is measured (default test)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each training (default 3)")
+    parser.add_argument(
+        "--order", choices=("hardness", "time"), help="group ten buckets of training queries in this order instead"
+    )
+    parser.add_argument("--groups", type=int, default=3, metavar="K", help="groups formed by --order at the most (3)")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured to this file too")
 
 

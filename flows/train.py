@@ -1,4 +1,4 @@
-"""Train an encoder on a published set: prepare its start, fit it, measure it before and after."""
+"""Train an encoder on a published set: prepare its start, fit it, measure it before and after, report it."""
 
 from pathlib import Path
 
@@ -18,34 +18,41 @@ from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
-from tasks.train import is_trained, run_folder, training_key
+from tasks.report import report
+from tasks.train import guide_encoder, is_trained, run_folder, training_key
 from tasks.train import train as train_room
 
 
 @flow(name="train")
 def train(set_path: str, config: TrainConfig) -> CheckpointRef:
-    """Train on the set at `set_path`, a version or the latest of a set, with the corpus that is in the store."""
+    """Train on the set at `set_path`, a version or the latest of a set, with the corpus that is in the store.
+
+    Raises ValidationFailed where a domain fell by more than `config.report` allows; model and page are there then too.
+    """
     opened, store = read_set(Path(set_path)), Place().open_store()
     manifest = opened.manifest
     published = NegativeSetRef(
         fingerprint=version_id(manifest),
         content=manifest.source.content,
         rows=manifest.counts.rows["negatives"],
-        path=str(opened.folder),
+        path=str(opened.folder.absolute()),
     )
     snapshot = require_current(store, manifest.source.content)
     start = _start(config, snapshot, store) if config.model == "static" else None
+    guide = _guide(config, snapshot, store)
     plan = planned(published, snapshot, plan_request(config), store) if config.plan != SHUFFLED else None
-    key = training_key(published, config, start, plan)
+    key = training_key(published, config, start, guide, plan)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
-    return through_cache(train_room, is_trained(folder))(
-        published, config, snapshot, start, plan, str(folder), fingerprint=fingerprint(key, folder)
+    checkpoint = through_cache(train_room, is_trained(folder))(
+        published, config, snapshot, start, str(folder), guide, plan, fingerprint=fingerprint(key, folder)
     )
+    report(checkpoint, snapshot, config, manifest.dataset)
+    return checkpoint
 
 
 def plan_request(config: TrainConfig) -> PlanRequest:
-    """Say which plan a run of `config` trains by, with an epoch for each of the run's."""
+    """Say which plan a run of `config` trains by."""
     return PlanRequest(
         plan=config.plan,
         options=config.plan_options,
@@ -53,6 +60,7 @@ def plan_request(config: TrainConfig) -> PlanRequest:
         batch_size=config.batch_size,
         epochs=config.epochs or usual_epochs(config.model),
         in_batch=config.in_batch,
+        negatives=config.negatives,
         split=config.split,
         held_out=config.held_out,
     )
@@ -60,6 +68,15 @@ def plan_request(config: TrainConfig) -> PlanRequest:
 
 def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     """Fit what a bag of embeddings starts from: LSA of the corpus, the very encoder where the set was mined with it."""
-    encoder = EncoderConfig(backend="lsa", dimensions=config.dimensions)
+    return _prepared(EncoderConfig(backend="lsa", dimensions=config.dimensions), snapshot, store)
+
+
+def _guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
+    """Fit or check the encoder that the loss asks, where the config names one."""
+    encoder = guide_encoder(config)
+    return _prepared(encoder, snapshot, store) if encoder else None
+
+
+def _prepared(encoder: EncoderConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     key = encoder_fingerprint(encoder, snapshot.content)
     return through_cache(prepare, is_stored(store, EncoderRef, key))(encoder, snapshot, fingerprint=key)

@@ -14,7 +14,7 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
-from negset.gates.dropping import drop_identity, queries_to_drop
+from negset.gates.dropping import check_dropping, drop_identity, queries_to_drop
 from negset.gates.evaluation import evaluation_content
 from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
@@ -72,7 +72,10 @@ def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """
     check_options(config.mine.dense)
     query_choice.check_choice(config)
+    check_dropping(config)
     bound = recipe.bind_recipe(recipe.load_recipe(config.recipe), config.mine.miners, config.seed)
+    scored = [miner for miner in config.mine.miners if miner not in (*recipe.UNSCORED_MINERS, bound.by)]
+    query_choice.check_reference(config.recipe, (*scored, *bound.teachers))
     for teacher in bound.teachers:
         find_teacher(teacher).check(config.teach, config.mine)
     return bound
@@ -175,7 +178,7 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         splits=config.mine.splits,
         drop_leaks=config.gates.query_leaks == "drop",
         unlabelled=config.mine.unlabelled,
-        dropped=queries_to_drop(inputs.snapshot, config.gates),
+        dropped=queries_to_drop(inputs, config.gates),
     )
     known = query_choice.choose_queries(
         config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound, progress)

@@ -1,7 +1,7 @@
 """Bring what a reader gave into canonical form: unique ids, no empty document, judgements that resolve.
 
-Nothing disappears silently. For each table: rows read = rows kept + merged + set aside + of another time, and
-`SnapshotFacts` shows each of these.
+Nothing disappears silently. For each table: rows read = rows kept + merged + set aside + left out (of another
+time or licence), and `SnapshotFacts` shows each of these.
 """
 
 import hashlib
@@ -71,10 +71,12 @@ class SnapshotFacts(BaseModel):
     """Rows of older versions of the corpus or of a document."""
     documents_undated: int = 0
     """Rows of documents without a date that `source.as_of` left out."""
+    documents_unlicensed: int = 0
+    """Rows of documents whose licence is none of `source.licences`."""
     queries_later: int = 0
     qrels_later: int = 0
     qrels_left_out: int = 0
-    """Judgements of a query or document that is of another time; none of them is missing or in quarantine."""
+    """Judgements of a query or document that is left out; none of them is missing or in quarantine."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,14 @@ class Metrics:
         return {"queries": self.queries, "without_positive": self.without_positive, **means}
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What an encoder measures, and the run (query_id, doc_id, score) that was measured."""
+
+    metrics: Metrics
+    run: pl.DataFrame
+
+
 def evaluate_run(qrels: pl.DataFrame, run: pl.DataFrame) -> Metrics:
     """Measure `run` (query_id, doc_id, score) against `qrels` (query_id, doc_id, relevance).
 
@@ -91,7 +99,14 @@ def evaluate_run(qrels: pl.DataFrame, run: pl.DataFrame) -> Metrics:
 def evaluate_encoder(
     encode_query: Encode, encode_document: Encode, snapshot: Collection, split: str, depth: int = 100
 ) -> Metrics:
-    """Rank the whole corpus for each query of `split` by inner product, exactly, and measure the run.
+    """Rank the whole corpus for each query of `split` and measure the run, as `measure_encoder` does."""
+    return measure_encoder(encode_query, encode_document, snapshot, split, depth).metrics
+
+
+def measure_encoder(
+    encode_query: Encode, encode_document: Encode, snapshot: Collection, split: str, depth: int = 100
+) -> Measurement:
+    """Rank the whole corpus for each query of `split` by inner product, exactly; give the run and what it measures.
 
     Reads one partition of the documents at a time; the `depth` best are kept. Queries without a positive are
     counted and left out.
@@ -105,7 +120,7 @@ def evaluate_encoder(
         raise ConfigError(message)
     run = rank_corpus(encode_query, encode_document, snapshot, measured, depth)
     metrics = evaluate_run(positives.join(measured, on="query_id", how="semi"), run)
-    return _summarise(metrics.per_query, queries.height - measured.height)
+    return Measurement(_summarise(metrics.per_query, queries.height - measured.height), run)
 
 
 def split_queries(snapshot: Collection, split: str) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
+from schemas.run_report import RunReportConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -120,6 +121,12 @@ class SourceConfig(Section):
     of which the newest of each counts. Under `as_of`, the newest that was known then. A document without
     `created_at` was created at the first of its versions.
     """
+    licences: tuple[str, ...] = ()
+    """Licences of the documents that are read; empty for any. Others are left out and counted, with their judgements;
+    `unknown` allows a document without one. To stop instead of leaving out: `gates.licences`.
+    """
+    licence_column: str = ""
+    """Column of the corpus with the licence of each document."""
     partition_by: str = Field("hash", pattern=r"^(hash|created_at|column:.+)$", json_schema_extra={"runtime": True})
     """What cuts the corpus into parts: the hash of doc_id, the date of creation, or another column (`column:NAME`).
 
@@ -131,6 +138,13 @@ class SourceConfig(Section):
     """How much time one part holds with `partition_by = "created_at"`; undated documents have a part of their own."""
     partitions: int = Field(1, ge=1, le=9999, json_schema_extra={"runtime": True})
     """Parts with `partition_by = "hash"`. Stored with the snapshot: growth does not change it."""
+
+    @model_validator(mode="after")
+    def _licences_have_a_column(self) -> Self:
+        if self.licences and not self.licence_column:
+            message = "licences are named, but not licence_column, the column that says which a document has"
+            raise ValueError(message)
+        return self
 
 
 IndexKind = Literal["exact", "ivf-flat", "hnsw", "ivf-pq", "sq-fp16", "sq-int8", "auto"]
@@ -267,6 +281,17 @@ class RecipeConfig(Section):
     more the worse the recipe's miner ranks its positives (1 - 1 / rank), as do the queries in it."""
     query_clusters: int = Field(10, ge=1)
     """Clusters (k-means) among which a budget is shared."""
+    query_need: Literal["rank", "margin_drop", "divergence"] = "rank"
+    """What a budget goes by: the rank of the positives, how much smaller their margin is than by `query_reference`, or
+    the Jensen-Shannon divergence of both sets of scores."""
+    query_reference: str = ""
+    """Miner or teacher with whose scores `margin_drop` and `divergence` compare, such as a guide of an earlier
+    checkpoint; the build must have its scores."""
+    query_cost: Literal["none", "length"] = "none"
+    """Whether a query that is costlier to train on is taken later: need / log(words of query and positive, squared)."""
+    query_conflicts: Literal["keep", "skip"] = "keep"
+    """Whether a budget skips queries whose key phrases contradict those taken before: two that were met, but never
+    together."""
     pair_stats: str = ""
     """Parquet of query_id, positive_id, epoch, loss of a training run: queries all of whose positives had persistently
     huge losses are dropped, and those with bad pairs weigh less."""
@@ -325,8 +350,22 @@ class TrainConfig(Section):
     epochs: int = Field(0, ge=0)
     """Times each query is trained on; 0 takes the model kind's own (static 5, others 1)."""
     batch_size: int = Field(128, ge=2)
+    mini_batch: int = Field(0, ge=0)
+    """Texts embedded at once, 0 for all of a batch. Any batch then fits, at the cost of embedding its texts twice."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients make one step; unlike `mini_batch`, no batch sees the negatives of another."""
     learning_rate: float = Field(0.0, ge=0)
     """Peak learning rate; 0 takes the model kind's own (static 5e-3, others 2e-5)."""
+    optimizer: Literal["adamw", "sophia"] = "adamw"
+    """What moves the parameters. Of `static`, adamw is Adam without decay, for the words of a batch alone."""
+    memory_rate: float = Field(0.0, ge=0)
+    """Peak learning rate of what a loss learns beside the encoder, such as class vectors; 0 takes the encoder's."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of a transformer's products; `auto` is bfloat16 on CUDA, float32 elsewhere. Weights are float32."""
+    gradient_checkpointing: bool = Field(False, json_schema_extra={"runtime": True})
+    """Whether a transformer's activations are computed again instead of kept: less memory, a third more time."""
+    compile: bool = False
+    """Whether a transformer is compiled (torch.compile): minutes at the start, faster steps on a GPU."""
     temperature: float = Field(0.05, gt=0)
     loss: str = "info_nce"
     """Name of a loss; `negset losses` lists them."""
@@ -336,10 +375,16 @@ class TrainConfig(Section):
     """Which queries share a batch: `shuffled`, or another plan that `negset batches` lists."""
     plan_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Options of the plan that differ from its own."""
+    guide: str = ""
+    """Second encoder that a loss asks about the texts of a batch: `lsa`, or a sentence-transformers name or folder."""
+    teacher: str = ""
+    """Whose scores of the set a loss learns from: a name in the `scores` of its tables."""
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
     """Whether the other queries' positives and negatives count as negatives too, known positives left out."""
+    candidates: Literal["batch", "all"] = "batch"
+    """`all` compares each query with every document of the run at each step: for small label spaces."""
     mask_suspects: bool = False
     """Whether what a rule of the recipe suspects to be relevant (`false_negatives`) is left out of a batch too."""
     dimensions: int = Field(256, ge=2)
@@ -349,6 +394,21 @@ class TrainConfig(Section):
     query_prompt: str = ""
     """Put before each query; empty for the model's own."""
     document_prompt: str = ""
+    processes: int = Field(1, ge=1)
+    """Processes that share each batch, a GPU for each where there are GPUs: all see the negatives of all."""
     device: str = Field("auto", json_schema_extra={"runtime": True})
     """Where a model of sentence-transformers is trained; `static` trains on the CPU."""
     checkpoint_every: int = Field(200, ge=1, json_schema_extra={"runtime": True})
+    keep_checkpoints: int = Field(2, ge=1, json_schema_extra={"runtime": True})
+    """Checkpoints kept: where the newest is damaged, the one before it is used."""
+    tensorboard: bool = Field(False, json_schema_extra={"runtime": True})
+    """Whether figures of each step are written as TensorBoard files too; needs `pip install negset[tensorboard]`."""
+    report: RunReportConfig = Field(RunReportConfig(), json_schema_extra={"runtime": True})
+    """What the run's page shows and which falls of a domain fail it; never the model."""
+
+    @model_validator(mode="after")
+    def _all_are_negatives(self) -> Self:
+        if self.candidates == "all" and not self.in_batch:
+            message = 'candidates = "all" compares with every document, in_batch = false with a query\'s own negatives'
+            raise ValueError(message)
+        return self

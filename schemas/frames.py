@@ -190,6 +190,31 @@ BATCH_MASKS: Final = pa.schema(
         pa.field("value", pa.float32(), metadata={"note": "of a suspect, what was compared"}),
     ]
 )
+PAIR_STATS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positive_id", _IDS),
+        _required("epoch", pa.int32(), {"note": "counts from 0"}),
+        _required("loss", pa.float64(), {"note": "of the query with this positive, the mean where it came twice"}),
+    ]
+)
+RANKINGS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("model", _WORD, {"note": "before or after training"}),
+        _required("rank", pa.int32(), _RANK_NOTE),
+        _required("score", pa.float32()),
+    ]
+)
+TRAINED: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positives", pa.int32()),
+        _required("negatives", pa.int32()),
+        _required("words", pa.int64(), {"note": "of the query, its positives and its negatives"}),
+    ]
+)
 SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])
 COUNTED_DOCUMENTS: Final = pa.schema([_required("doc_id", _IDS)])
 TERMS: Final = pa.schema(
@@ -214,6 +239,9 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
     "terms": TERMS,
+    "pair_stats": PAIR_STATS,
+    "rankings": RANKINGS,
+    "trained": TRAINED,
 }
 """Table name to schema. `ntuples` is not here: its width follows the number of negatives (`ntuples_schema`)."""
 
@@ -236,6 +264,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "shard_texts": ("sha256",),
     "counted_documents": ("doc_id",),
     "terms": ("term",),
+    "pair_stats": ("query_id", "positive_id", "epoch"),
+    "rankings": ("query_id", "model", "rank"),
+    "trained": ("query_id",),
 }
 """Sort key of each table: unique, so that the order of its rows is one order."""
 

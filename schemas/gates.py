@@ -73,6 +73,9 @@ class PoisonConfig(Section):
     policy: Policy = "warn"
     source: str = ""
     """Column of the corpus that says where a document comes from; empty not to compare sources."""
+    drop_lowest: float = Field(0.0, ge=0, lt=1)
+    """Share of the labelled pairs of each source whose cosine is lowest: queries that have no other pair are left out
+    as `low_quality`. 0 leaves out none."""
     property: str = ""
     """Column of the queries or of the corpus whose values should not go by topic, such as a sentiment or a label; empty
     not to compare topics."""

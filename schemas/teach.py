@@ -155,6 +155,28 @@ class NeighboursConfig(Section):
     """First ranks of each miner that are scored; 0 for all."""
 
 
+class AdapterConfig(Section):
+    """A linear map of the miner's vectors, fitted on the labels: for each query on those of other queries."""
+
+    folds: int = Field(5, ge=2)
+    """Parts that the queries are dealt into; each is scored by the map of the others. Queries that share a text or a
+    positive stay in one part."""
+    epochs: int = Field(4, ge=1)
+    """Times that each query is learned from."""
+    batch_size: int = Field(128, ge=2)
+    """Queries whose positives count as each other's negatives."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Rate of Adam."""
+    temperature: float = Field(0.05, gt=0)
+    """What cosines are divided by in the loss."""
+    negatives: int = Field(4, ge=0)
+    """Hardest candidates of each query that it learns from, beside the other queries' positives."""
+    share: float = Field(0.95, gt=0)
+    """A candidate above this share of the cosine of the query's lowest positive is not learned from."""
+    depth: int = Field(0, ge=0)
+    """First ranks of each miner that are scored; 0 for all."""
+
+
 class EventConfig(Section):
     """What event a document and a query are about, and how far apart in time is another event."""
 
@@ -183,6 +205,7 @@ class TeachConfig(Section):
     votes: VotesConfig = VotesConfig()
     prototype: PrototypeConfig = PrototypeConfig()
     neighbours: NeighboursConfig = NeighboursConfig()
+    adapter: AdapterConfig = AdapterConfig()
     event: EventConfig = EventConfig()
     hops: HopsConfig = HopsConfig()
 

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -11,7 +12,13 @@ from prefect.context import TaskRunContext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from negset.progress import Progress as Report
+
+class Report(Protocol):
+    """Show how far a step is; with a `note`, what it has to say beside that."""
+
+    def __call__(self, step: str, done: int, total: int, note: str = "") -> None:
+        """Take note that `done` of `total` units of `step` are done."""
+
 
 _SECONDS_BETWEEN_ARTIFACTS = 2.0
 """An update is a request to the server; the eye needs no more."""
@@ -27,6 +34,7 @@ def shown_progress(room: str) -> Iterator[Report]:
         BarColumn(30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bars:
         yield _reporter(room, bars)
@@ -37,17 +45,20 @@ def _reporter(room: str, bars: Progress) -> Report:
     artifact: dict[str, UUID] = {}
     told = {"at": time.monotonic()}
 
-    def report(step: str, done: int, total: int) -> None:
+    notes: dict[str, str] = {}
+
+    def report(step: str, done: int, total: int, note: str = "") -> None:
+        notes[step] = note or notes.get(step, "")
         if step not in rows:
-            rows[step] = bars.add_task(step, total=total)
-        bars.update(rows[step], completed=done, total=total)
+            rows[step] = bars.add_task(step, total=total, note="")
+        bars.update(rows[step], completed=done, total=total, note=notes[step])
         late = time.monotonic() - told["at"] > _SECONDS_BETWEEN_ARTIFACTS
         if late and total and TaskRunContext.get() is not None:
             told["at"] = time.monotonic()
-            share = 100.0 * done / total
+            share, said = 100.0 * done / total, f"{room}: {step}{f' ({notes[step]})' if notes[step] else ''}"
             if "id" in artifact:
-                update_progress_artifact(artifact["id"], progress=share, description=f"{room}: {step}")
+                update_progress_artifact(artifact["id"], progress=share, description=said)
             else:
-                artifact["id"] = UUID(str(create_progress_artifact(progress=share, description=f"{room}: {step}")))
+                artifact["id"] = UUID(str(create_progress_artifact(progress=share, description=said)))
 
     return report

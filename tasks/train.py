@@ -1,36 +1,63 @@
 """Train an encoder on a published set and measure it before and after."""
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
-from negset.batching.reading import open_plan
+from negset.batching.reading import OpenedPlan, open_plan
 from negset.batching.versions import with_replay
+from negset.encoders.encoder import Encoder, open_encoder
 from negset.encoders.model_folder import find_model, folder_digests
+from negset.errors import ConfigError
 from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
 from negset.training.examples import SetTables
 from schemas.config import TrainConfig
+from schemas.encoder import EncoderConfig
 from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
-from tasks.progress import shown_progress
+from tasks.progress import Report, shown_progress
 
-VERSION = 1
+if TYPE_CHECKING:
+    from negset.training.records import StepFigures
+
+VERSION = 2
 METRICS = "metrics.json"
 
 
 def training_key(
-    published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None, plan: BatchPlanRef | None = None
+    published: NegativeSetRef,
+    config: TrainConfig,
+    start: EncoderRef | None,
+    guide: EncoderRef | None = None,
+    plan: BatchPlanRef | None = None,
 ) -> str:
-    """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names."""
+    """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
+
+    What the `guide` and the batch `plan` are, counts; not where they lie.
+    """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    by = plan.content if plan else ""
-    return fingerprint("train", VERSION, published.fingerprint, published.content, config, begun, by)
+    asked = [*([guide.content] if guide else []), *([plan.content] if plan else [])]
+    named = config.model_copy(update={"guide": ""}) if guide else config
+    return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
+
+
+def guide_encoder(config: TrainConfig) -> EncoderConfig | None:
+    """Give the encoder that `config` names as its guide, None where it names none."""
+    if not config.guide:
+        return None
+    if config.guide == "lsa":
+        return EncoderConfig(backend="lsa", dimensions=config.dimensions)
+    return EncoderConfig(
+        backend="sentence-transformers", model=config.guide, max_length=config.max_length, device=config.device
+    )
 
 
 def run_folder(dataset: str, key: str) -> Path:
@@ -49,14 +76,15 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
-    plan: BatchPlanRef | None,
     run: str,
+    guide: EncoderRef | None = None,
+    plan: BatchPlanRef | None = None,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
     """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings.
 
-    The batches are those of `plan`, or in a random order.
+    The loss asks the encoder of `guide`, where there is one. The batches are those of `plan`, or in a random order.
     """
     opened = read_set(Path(published.path))
     folder, store = Path(run), Place().open_store()
@@ -64,12 +92,19 @@ def train(
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
         begun = _static_start(store, start) if start else None
-        by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
-        taken = open_snapshot(store, snapshot)
+        taken, by = open_snapshot(store, snapshot), _open_plan(store, plan)
         tables = training_tables(opened, config)
-        if by is not None and by.manifest.older_versions:
-            tables = with_replay(tables, opened.folder, taken)
-        report = training.run_training(tables, taken, config, folder, begun, progress, by)
+        report = training.run_training(
+            with_replay(tables, opened.folder, taken) if by and by.manifest.older_versions else tables,
+            taken,
+            config,
+            folder,
+            begun,
+            progress,
+            guide=_open_guide(store, config, guide),
+            tell=partial(_tell, progress),
+            plan=by,
+        )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
     content = file_digest(folder / METRICS)
@@ -79,12 +114,36 @@ def train(
 def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:
     """Read the tables of a set that training by `config` needs."""
     names = ["queries", "documents", "positives", "negatives", *(["false_negatives"] if config.mask_suspects else [])]
+    if config.teacher:
+        if "candidates" not in opened.manifest.counts.rows:
+            message = (
+                f"train.teacher = {config.teacher!r} needs scores of positives, and {opened.folder} was published "
+                "without its candidates. Build it with publish.keep_candidates = true"
+            )
+            raise ConfigError(message)
+        names.append("candidates")
     return SetTables(**{name: opened.table(name) for name in names})
 
 
 def _static_start(store: Store, ref: EncoderRef) -> object:
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
+
+
+def _open_plan(store: Store, ref: BatchPlanRef | None) -> OpenedPlan | None:
+    return open_plan(store.open(ref.kind, ref.fingerprint)) if ref else None
+
+
+def _open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+    encoder = guide_encoder(config)
+    return open_encoder(encoder, store, ref) if encoder and ref else None
+
+
+def _tell(progress: Report, figures: "StepFigures") -> None:
+    """Show the figures of a step beside its bar."""
+    memory = "" if figures.gpu_mib is None else f", {figures.gpu_mib / 1024:.1f} GiB"
+    note = f"loss {figures.loss:.4f}, {figures.queries_per_second:,.0f} queries/s{memory}"
+    progress("train", figures.step, figures.steps, note)
 
 
 def _show(dataset: str, folder: Path) -> None:

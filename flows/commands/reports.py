@@ -18,6 +18,12 @@ class HeldOut(BaseModel):
     after: dict[str, float]
 
 
+class Fallen(BaseModel):
+    """What report.json says of the groups of queries that fell."""
+
+    regressions: list[dict[str, str]]
+
+
 def describe_set(version: Path) -> str:
     """Say in a few lines where the `version` and its page lie and what became of the queries."""
     manifest = read_manifest(version)
@@ -35,7 +41,7 @@ def describe_set(version: Path) -> str:
 
 
 def describe_training(folder: Path) -> str:
-    """Say in a few lines where the run in `folder` lies and what it measured before and after."""
+    """Say in a few lines where the run in `folder` and its page lie, what it measured, and which groups fell."""
     written = read_json(folder / "metrics.json")
     metrics = HeldOut.model_validate(written["held_out"])
     queries = int(metrics.before["queries"])
@@ -48,4 +54,7 @@ def describe_training(folder: Path) -> str:
             f"{'nDCG@10':<12}{novel.before['ndcg_at_10']:>8.4f} {novel.after['ndcg_at_10']:>8.4f}   "
             f"on the {int(novel.before['queries']):,} of them that share no positive with a trained query"
         )
+    lines.append(f"page        {folder / 'report.html'}")
+    fell = Fallen.model_validate(read_json(folder / "report.json")).regressions
+    lines += [f"{'fell':<12}{one['kind']} {one['name']}" for one in fell]
     return "\n".join(lines)

@@ -49,9 +49,10 @@ def tune_config(
         # Prefect is imported while its server starts.
         from flows.tune import mine_candidates
         from negset.probing.candidates import list_candidates
-        from negset.probing.choosing import choose_recipe, distinct_ledgers
+        from negset.probing.choosing import choose_recipe, distinct_ledgers, require_budget
 
         candidates = list_candidates(config, recipes)
+        require_budget(candidates.tried, budget)
         ledgers = distinct_ledgers(candidates.tried)
         mined = mine_candidates([candidate.config for candidate in ledgers.values()])
     found = dict(zip(ledgers, mined, strict=True))
@@ -116,6 +117,12 @@ def explain(report: "TuneReport") -> list[str]:
             f"  over the recipe as configured: {gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}), "
             f"{'a real gain' if gain.low > 0 else 'no gain that these queries can show'}"
         )
+    if report.shared:
+        lines.append(
+            f"  {report.shared:,} of {report.queries:,} queries were measured by a probe that was trained on one of "
+            "their positives: too many queries are linked by shared positives to keep them in one fold. Recipes that "
+            "teach documents by heart look better here than they are"
+        )
     alike = [row.name for row in report.rows if row.finalist and row.below_chosen and not row.below_chosen.real]
     if alike:
         lines.append(f"  these queries cannot tell it from: {', '.join(alike)}")
@@ -149,4 +156,5 @@ def _hand_over(chosen: "Candidate", file: Path, *, write: bool) -> None:
         write_durably(file, edit_config(file.read_text(encoding="utf-8"), config).encode())
         print(f"wrote the recipe into {file}")
     else:
-        print(f"put into {file} (or run again with --write):\n\n{chosen_lines(config)}")
+        print(f"put into {file} (or run again with --write), where other lines of these sections stay as they are:\n")
+        print(chosen_lines(config))

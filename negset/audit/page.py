@@ -73,6 +73,10 @@ def audit_summary(report: AuditReport) -> list[str]:
         "False negatives: the share of the negatives that are false if for each known positive there is "
         f"{options.unlabelled:g} that nobody labelled. That number is an assumption (--unlabelled), not a measurement: "
         "judge a sample to measure it (negset audit SET --sample).",
+        f"Score gap: the score of the lowest positive less that of a negative, by {report.by}: the smaller, the "
+        "harder; below 0 negatives score above positives.",
+        "Raw rank: where a negative stands in the list of its miner, on average.",
+        "Rows full: the share of the queries that get all the negatives wanted.",
     ]
     return [*lines, *report.notes]
 
@@ -129,6 +133,12 @@ def calibration_summary(found: Calibration) -> list[str]:
         "--target-lost).",
         f"{found.queries_taking_part:,} of {found.queries:,} queries have positives to hide; "
         f"{found.positives_hidden:,} were hidden.",
+        "Kept: the share of the candidates that a setting lets through, known positives left out.",
+        "Return rate: the share of positives that nobody knows of which become negatives, measured on the hidden ones.",
+        f"Rows lost: the share of the queries that get fewer than {found.wanted} negatives.",
+        "Score gap: the score of the lowest positive less that of a negative: the smaller, the harder; below 0 "
+        "negatives score above positives.",
+        "Meets: whether the setting keeps to the rule.",
         *found.warnings,
     ]
 

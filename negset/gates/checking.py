@@ -8,12 +8,14 @@ import polars as pl
 
 from negset.errors import ArtifactError, ConfigError, hint
 from negset.gates.contamination import contamination_checks
-from negset.gates.drift import Version, drift_checks, first_version, unreadable
+from negset.gates.drift import Version, drift_checks, first_version, settings_of, unreadable
 from negset.gates.evaluation import all_evaluation
 from negset.gates.hubs import hub_checks
 from negset.gates.licence import licence_checks
 from negset.gates.poison import poison_checks
+from negset.gates.quality import quality_checks
 from negset.gates.shortcut import shortcut_checks
+from negset.mining.recipe import bind_recipe, load_recipe, recipe_fingerprint
 from negset.publishing.manifest import config_identity, read_manifest
 from negset.publishing.parts import read_parts
 from negset.publishing.reading import VERSIONS
@@ -41,6 +43,7 @@ def content_checks(config: BuildConfig, staged: Path, selection: Path, snapshot:
         *shortcut_checks(documents, gates.shortcut, config.seed),
         *licence_checks(licensed.drop("text"), config.publish.licence, gates),
         *_poison(config, queries, texts, staged, snapshot),
+        *quality_checks(snapshot, read_parts(staged, "fates"), gates.poison),
     )
 
 
@@ -57,8 +60,11 @@ def against_previous(
         manifest = read_manifest(folder)
     except ArtifactError as error:
         return unreadable(previous, str(error))
-    before = Version(folder, manifest.counts, manifest.source.counts, manifest.config)
-    now = Version(staged, counts, source, config_identity(config))
+    bound = bind_recipe(load_recipe(config.recipe), config.mine.miners, config.seed)
+    earlier = settings_of(manifest.config, manifest.recipe.fingerprint)
+    asked = settings_of(config_identity(config, bound.teachers), recipe_fingerprint(bound))
+    before = Version(folder, manifest.counts, manifest.source.counts, earlier)
+    now = Version(staged, counts, source, asked)
     return drift_checks(now, before, previous, config.gates.drift)
 
 

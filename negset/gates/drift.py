@@ -23,8 +23,12 @@ LEAST_NEW: Final = 20
 RARER: Final = 10.0
 """How much rarer a word must be among the old queries to be a topic of the new ones."""
 _WORD: Final = r"\w+"
-_SETTINGS: Final = ("source", "encoder", "mine", "teach", "recipe", "seed")
-"""Sections whose change explains other negatives; a change of the first explains other rows of the source."""
+_SETTINGS: Final = ("source", "encoder", "mine", "teach", "recipe", "rules", "leaving out", "seed")
+"""What explains other negatives when it changed; a change of the first explains other rows of the source."""
+LEAVE_OUT: Final = ("query_leaks", "contamination", "poison")
+"""Options of the gates by which queries are left out of a set."""
+_WEAKER: Final = "warn"
+"""What a topic does where settings changed: another recipe keeps other queries, so it may be theirs and no drift."""
 _ADVICE: Final = "look for what changed in the source; if it is meant, build once with --set gates.drift.policy=warn"
 
 
@@ -37,7 +41,17 @@ class Version:
     source: Mapping[str, int]
     """How many documents, queries and qrels were read."""
     settings: Mapping[str, object]
-    """The build's configuration by section, as the manifest has it."""
+    """What decides the rows by name, as `settings_of` gives it."""
+
+
+def settings_of(config: Mapping[str, object], rules: str) -> dict[str, object]:
+    """Give what decides the rows of a version beside its input: its `config`, and the fingerprint of its `rules`.
+
+    A recipe file can change under one name, and so can a rule. Of the gates, the options that leave rows out count.
+    """
+    gates = config.get("gates")
+    leaving_out = {name: gates.get(name) for name in LEAVE_OUT} if isinstance(gates, Mapping) else {}
+    return {**config, "rules": rules, "leaving out": leaving_out}
 
 
 def first_version() -> tuple[CheckResult, ...]:
@@ -73,7 +87,7 @@ def drift_checks(now: Version, before: Version, name: str, config: DriftConfig) 
     scope = f"against version {name}"
     changed = [key for key in _SETTINGS if now.settings.get(key) != before.settings.get(key)]
     skipped = f"{scope}: not compared, since {', '.join(changed)} changed"
-    topic = _topic_check(now, before, scope, config)
+    topic = _topic_check(now, before, scope, config if not changed else config.model_copy(update={"policy": _WEAKER}))
     if "source" in changed:
         return (_not_compared("drift_source", "The source is", skipped), topic)
     source = _rows_check("drift_source", "source", _source_rows(now), _source_rows(before), scope, config)

@@ -1,13 +1,18 @@
-"""Drop contaminated queries when a set is selected, so that the gates find none of them."""
+"""Drop contaminated queries, and those whose pairs fit worst, when a set is selected, so that no gate finds them."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from negset.errors import ConfigError
 from negset.gates.contamination import find_pairs, training_queries
 from negset.gates.evaluation import all_evaluation, evaluation_content
-from negset.snapshot import Snapshot
+from negset.gates.quality import low_quality_queries
+from schemas.config import BuildConfig
 from schemas.gates import GatesConfig
+
+if TYPE_CHECKING:
+    from negset.mining.miner import MiningInputs
 
 QUERY_LEAK: Final = "query_leak"
 NEAR_LEAK: Final = "near_leak"
@@ -23,15 +28,27 @@ def drops(config: GatesConfig) -> bool:
 
 def drop_identity(config: GatesConfig) -> tuple[object, ...]:
     """Give what decides which queries are dropped under `config`; nothing where none can be."""
-    return (config.contamination, evaluation_content(config.evaluation)) if drops(config) else ()
+    leaks = (config.contamination, evaluation_content(config.evaluation)) if drops(config) else ()
+    lowest = ("lowest", config.poison.drop_lowest, config.poison.source) if config.poison.drop_lowest else ()
+    return (*leaks, *lowest)
 
 
-def queries_to_drop(snapshot: Snapshot, config: GatesConfig) -> pl.DataFrame | None:
-    """Give query_id and reason of the queries of `snapshot` that are dropped; None where none can be."""
-    if not drops(config):
-        return None
-    queries = snapshot.queries()
-    return leaking_queries(queries, all_evaluation(queries, config.evaluation), config)
+def check_dropping(config: BuildConfig) -> None:
+    """Raise ConfigError where pairs are to be scored and nothing gives their vectors."""
+    if config.gates.poison.drop_lowest and "dense" not in config.mine.miners:
+        message = "gates.poison.drop_lowest scores pairs by their vectors: add 'dense' to mine.miners"
+        raise ConfigError(message)
+
+
+def queries_to_drop(inputs: "MiningInputs", config: GatesConfig) -> pl.DataFrame | None:
+    """Give query_id and reason of the queries of `inputs` that are dropped, each once; None where none can be."""
+    found = []
+    if drops(config):
+        queries = inputs.snapshot.queries()
+        found.append(leaking_queries(queries, all_evaluation(queries, config.evaluation), config))
+    if config.poison.drop_lowest:
+        found.append(low_quality_queries(inputs, config.poison, inputs.config.splits))
+    return pl.concat(found).unique("query_id", keep="first", maintain_order=True) if found else None
 
 
 def leaking_queries(queries: pl.DataFrame, evaluation: pl.DataFrame, config: GatesConfig) -> pl.DataFrame:

@@ -47,13 +47,14 @@ def poison_checks(
     """Look for skewed topics of `queries` and inserted words in `documents`, where `config` names columns.
 
     `queries` has query_id, text and property; `positives` query_id and doc_id; `documents` doc_id, text, property and
-    source. A query has the properties of its own row and of its positives; a null one is none.
+    source. A query has the properties of its own row and of its positives; a null one is none. Where sources are
+    compared, a document without one is named: nobody can say where it comes from.
     """
     if config.policy == "off":
         return ()
     skewed = (_skew_check(queries, positives, documents, config),) if config.property else ()
-    inserted = (_inserted_check(documents, config),) if config.source else ()
-    return (*skewed, *inserted)
+    by_source = (_inserted_check(documents, config), _source_check(documents, config)) if config.source else ()
+    return (*skewed, *by_source)
 
 
 def word_topics(rows: pl.DataFrame) -> pl.DataFrame:
@@ -175,4 +176,17 @@ def _inserted_check(documents: pl.DataFrame, config: PoisonConfig) -> CheckResul
         value=found.get_column("lift").cast(pl.Float64).max() if found.height else None,  # type: ignore[arg-type]
         threshold=LEAST_LIFT if found.height else None,
         advice="read these documents: strip what is boilerplate of a source, take out what somebody inserted",
+    )
+
+
+def _source_check(documents: pl.DataFrame, config: PoisonConfig) -> CheckResult:
+    nameless = pl.col("source").fill_null("").str.strip_chars() == ""
+    return verdict(
+        "documents_without_source",
+        "Each document says where it comes from",
+        config.policy,
+        table="documents",
+        found=documents.filter(nameless).select("doc_id").sort("doc_id"),
+        scope=f"{documents.height} documents by {config.source}",
+        advice=f"give these documents a {config.source}, or take them out",
     )

@@ -112,6 +112,11 @@ class MinerModule(Protocol):
         """Read what the miner needs once."""
 
 
+def is_exact(config: MineConfig, miner: str) -> bool:
+    """Tell whether the lists of `miner` can be patched when documents change: not those of an index, nor of places."""
+    return miner != "geo" and (miner != "dense" or config.dense.index == "exact")
+
+
 def find_miner(name: str) -> MinerModule:
     """Import the miner `name` of a configuration."""
     return cast("MinerModule", importlib.import_module(f"negset.mining.miners.{FILES[name]}"))

@@ -5,6 +5,7 @@ that degraded most for their cost are kept. Unlike the authors' code no unit of 
 cluster never gets more than it has.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from negset.arrays import Floats, Rows
 from negset.errors import ConfigError, ContractError
+from negset.mining.concept_graph import ConceptGraph
 
 _SLACK: Final = 1e-9
 """A share this little below a whole number is that number."""
@@ -20,12 +22,16 @@ _SLACK: Final = 1e-9
 
 @dataclass(frozen=True)
 class QueryBudget:
-    """How a budget was spent: size, mean degradation and share of each cluster, and which queries are kept."""
+    """How a budget was spent: size, mean degradation and share of each cluster, and which queries are kept.
+
+    Those in `conflict_Q` were skipped while their cluster had room.
+    """
 
     size_C: Rows
     degradation_C: Floats
     budget_C: Rows
     kept_Q: NDArray[np.bool_]
+    conflict_Q: NDArray[np.bool_]
 
 
 def spend_budget(
@@ -34,12 +40,17 @@ def spend_budget(
     degradation_Q: Floats,
     keys_Q: NDArray[np.uint64],
     cost_Q: Floats | None = None,
+    concepts: Sequence[Sequence[str]] | None = None,
 ) -> QueryBudget:
     """Keep `budget` queries, or all if there are fewer, by the degradation of their clusters and their own.
 
     `degradation_Q` is what the model lost or still misses on each query, for example 1 less the reciprocal rank of
     its positive; below 0 it counts as 0. `cost_Q` is what a query costs to train on (tokens), 1 for all without it.
     Ties go to the smaller key (`negset.lots.id_keys`), so the order of rows does not matter.
+
+    With `concepts`, those of each query, all queries are taken by falling degradation for their cost, whatever their
+    cluster, and one that contradicts those before it (`ConceptGraph`) is skipped. The next of its cluster takes its
+    place; where none is left, the budget is not spent to the end.
     Raises ContractError for a degradation or a cost that is not finite, or a cost that is not above 0.
     """
     cost_Q = np.ones(len(cluster_Q)) if cost_Q is None else cost_Q
@@ -52,10 +63,28 @@ def spend_budget(
     total_C = np.bincount(cluster_Q[in_order], weights=need_Q[in_order], minlength=clusters)
     mean_C = total_C / np.maximum(size_C, 1)
     budget_C = share_budget(budget, size_C, mean_C)
-    order = np.lexsort((keys_Q, -need_Q / cost_Q, cluster_Q))
-    place_Q = np.empty(len(order), dtype=np.int64)
-    place_Q[order] = np.arange(len(order)) - np.repeat(np.cumsum(size_C) - size_C, size_C)
-    return QueryBudget(size_C, mean_C, budget_C, place_Q < budget_C[cluster_Q])
+    worst_first = np.lexsort((keys_Q, -need_Q / cost_Q))
+    kept_Q, conflict_Q = _take(worst_first, cluster_Q, budget_C, concepts)
+    return QueryBudget(size_C, mean_C, budget_C, kept_Q, conflict_Q)
+
+
+def _take(
+    order: Rows, cluster_Q: Rows, budget_C: Rows, concepts: Sequence[Sequence[str]] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Go through the rows in `order`; give those that their cluster has room for, and those that are skipped."""
+    graph, left_C = ConceptGraph(), budget_C.copy()
+    kept_Q, conflict_Q = np.zeros(len(order), dtype=bool), np.zeros(len(order), dtype=bool)
+    for row in order.tolist():
+        if not left_C[cluster_Q[row]]:
+            continue
+        if concepts is not None and not graph.is_consistent(concepts[row]):
+            conflict_Q[row] = True
+            continue
+        if concepts is not None:
+            graph.add(concepts[row])
+        kept_Q[row] = True
+        left_C[cluster_Q[row]] -= 1
+    return kept_Q, conflict_Q
 
 
 def _check_finite(degradation_Q: Floats, cost_Q: Floats) -> None:

@@ -23,7 +23,7 @@ from schemas.frames import FATES, SCORED_CANDIDATES, SET_NEGATIVES
 _TABLE = "candidates"
 FATE: Final = pl.Enum(["kept", "short", "dropped"])
 SOURCE: Final = pl.Enum(["mined", "random", "judged"])
-INPUT_REASONS: Final = ("no_positive", "query_leak", "near_leak", "faulty_pair", "budget")
+INPUT_REASONS: Final = ("no_positive", "query_leak", "near_leak", "faulty_pair", "low_quality", "conflict", "budget")
 """Reasons to drop a query before its candidates are looked at."""
 SUPPLY_REASONS: Final = ("no_candidates", "few_candidates")
 """Reasons for a gap that no rule made: nothing was mined, or less than was wanted."""

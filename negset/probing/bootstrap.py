@@ -90,6 +90,44 @@ def compare_with(values_SQ: Values, reference: int, seed: int) -> list[Differenc
     return found
 
 
+def measure_gains(gains: Sequence[Values], seed: int) -> list[Difference]:
+    """Give the mean of each of `gains`, one number for each of its own queries, and whether it differs from zero.
+
+    The samples may be of different queries. Holm's correction is for all of them together.
+    """
+    means = [float(gain_Q.mean()) for gain_Q in gains]
+    resampled = [resample_means(gain_Q[None], seed)[0] for gain_Q in gains]
+    chances = [_chance(one, mean) for one, mean in zip(resampled, means, strict=True)]
+    found = zip(means, resampled, chances, holm(chances), strict=True)
+    return [Difference(_interval(mean, one), chance, adjusted) for mean, one, chance, adjusted in found]
+
+
+def measure_runs(gains: Sequence[Values], seed: int) -> list[Difference]:
+    """Give the mean of each of `gains` (runs, queries), and whether it differs from zero for other runs and queries.
+
+    Each has a row for each seed of training. Runs and queries are both resampled: what a training owes to the luck of
+    its seed is shared by all queries, so resampling queries alone would take it for a difference. One run fewer than
+    there are is drawn, which makes the variance of a few runs right (McCarthy and Snowden 1985).
+    Holm's correction is for all of them together. Raises ValueError for fewer than two runs.
+    """
+    means = [float(gains_RQ.mean()) for gains_RQ in gains]
+    resampled = [_resample_runs(gains_RQ, seed) for gains_RQ in gains]
+    chances = [_chance(one, mean) for one, mean in zip(resampled, means, strict=True)]
+    found = zip(means, resampled, chances, holm(chances), strict=True)
+    return [Difference(_interval(mean, one), chance, adjusted) for mean, one, chance, adjusted in found]
+
+
+def _resample_runs(gains_RQ: Values, seed: int) -> Values:
+    runs, queries = gains_RQ.shape
+    if runs < 2:
+        message = f"{runs} runs say nothing of the luck of a run: at least 2 are needed"
+        raise ValueError(message)
+    means_RB = resample_means(gains_RQ, seed)
+    chance = np.random.default_rng(int(id_keys([f"{seed}:runs of {runs} over {queries}"])[0]))
+    drawn_BR = chance.integers(0, runs, size=(means_RB.shape[1], runs - 1))
+    return np.asarray(means_RB[drawn_BR, np.arange(means_RB.shape[1])[:, None]].mean(axis=1))
+
+
 def _chance(resampled_B: Values, mean: float) -> float:
     """Give twice the share of resamples on the other side of zero; one more in both counts, so that it is never 0."""
     if mean == 0.0:

@@ -10,6 +10,7 @@ from negset.mining.recipe import (
     UNSCORED_MINERS,
     BoundRecipe,
     Option,
+    basis_miner,
     bind_recipe,
     load_recipe,
     recipe_fingerprint,
@@ -60,8 +61,9 @@ def list_candidates(config: BuildConfig, recipes: Sequence[str] = ()) -> Candida
     """List the recipe of `config`, then `recipes` (names or files; empty: all shipped ones) and steps of their options.
 
     A recipe that needs random documents gets that miner beside the configured ones; one that needs no scores is
-    tried with random documents alone too. Two names for the same rules are tried once. What the configured miners
-    cannot feed is left out, with the reason. Raises ConfigError where the configured recipe is that, or an unknown
+    tried with random documents alone too. Where several miners give scores, each recipe is also tried on what the one
+    that it compares by proposes alone. Two names for the same rules are tried once. What the configured miners cannot
+    feed is left out, with the reason. Raises ConfigError where the configured recipe is that, or an unknown
     name is given.
     """
     tried = [Candidate(CURRENT, config, _bind(config))]
@@ -69,8 +71,10 @@ def list_candidates(config: BuildConfig, recipes: Sequence[str] = ()) -> Candida
     seen = {_same(tried[0])}
     for name in recipes or shipped_recipes():
         load_recipe(RecipeConfig(name=name))  # an unknown name is a mistake of the caller, not of the miners
-        for variant in _variants(config, name):
-            found = _fitting(variant, left_out)
+        variants = _variants(config, name)
+        for variant in [*variants, *_alone(variants[0])]:
+            narrowed: dict[str, str] = {}  # that a recipe needs several miners is no news
+            found = _fitting(variant, left_out if variant in variants else narrowed, config.mine.miners)
             asked = set(found.bound.teachers) - set(tried[0].bound.teachers) if found is not None else set()
             if found is not None and not recipes and asked & set(COSTLY):
                 left_out[found.name] = f"it asks {', '.join(sorted(asked))}, which may cost money; name it in --recipes"
@@ -96,6 +100,13 @@ def _variants(config: BuildConfig, name: str) -> list[BuildConfig]:
     return found
 
 
+def _alone(config: BuildConfig) -> list[BuildConfig]:
+    """Give `config` with the one miner whose scores its recipe compares, where several give scores."""
+    scoring = [miner for miner in config.mine.miners if miner not in UNSCORED_MINERS]
+    basis = basis_miner(config.recipe.by, config.mine.miners)
+    return [_with_miners(config, (basis,))] if len(scoring) > 1 and basis in scoring else []
+
+
 def _with_miners(config: BuildConfig, miners: Sequence[str]) -> BuildConfig:
     # Validated anew, since a copy does not say what is wrong with its miners.
     mine = type(config.mine).model_validate({**config.mine.model_dump(), "miners": tuple(miners)})
@@ -103,9 +114,9 @@ def _with_miners(config: BuildConfig, miners: Sequence[str]) -> BuildConfig:
     return config.model_copy(update={"mine": mine, "recipe": recipe})
 
 
-def _fitting(config: BuildConfig, left_out: dict[str, str]) -> Candidate | None:
+def _fitting(config: BuildConfig, left_out: dict[str, str], configured: Sequence[str]) -> Candidate | None:
     """Bind `config`, with random documents too if it needs them; note in `left_out` why it cannot be."""
-    name = recipe_label(config)
+    name = recipe_label(config, configured)
     reasons = []
     for miners in (config.mine.miners, (*config.mine.miners, RANDOM)):
         attempt = _with_miners(config, tuple(dict.fromkeys(miners)))
@@ -126,8 +137,10 @@ def _same(candidate: Candidate) -> str:
     return f"{','.join(candidate.config.mine.miners)} {recipe_fingerprint(candidate.bound)}"
 
 
-def recipe_label(config: BuildConfig) -> str:
-    """Name the recipe of `config` with the options that differ from its file's."""
+def recipe_label(config: BuildConfig, configured: Sequence[str] = ()) -> str:
+    """Name the recipe of `config` with the options that differ from its file's, and fewer miners than `configured`."""
     options = [f"{key}={value}" for given in config.recipe.options.values() for key, value in given.items()]
-    corpus = ["of the whole corpus"] if tuple(config.mine.miners) == UNSCORED_MINERS else []
+    miners = tuple(config.mine.miners)
+    narrowed = [f"of {miners[0]} alone"] if set(miners) < set(configured) else []
+    corpus = ["of the whole corpus"] if miners == UNSCORED_MINERS else narrowed
     return " ".join([config.recipe.name, *options, *corpus])

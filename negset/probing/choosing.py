@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from negset import building
 from negset.errors import ConfigError
 from negset.probing.candidates import Candidate, Candidates
 from negset.probing.collection import ProbeCollection, open_collection
 from negset.probing.examples import ProbeSet
+from negset.probing.halving import plan_rounds
 from negset.probing.opening import Kind, open_probe
 from negset.probing.report import Step
 from negset.probing.selecting import MinedCandidates, ledger_key, read_ledger, select_set
-from negset.probing.tuning import TuneReport, plan_tuning, pool_of, training_splits, tune
+from negset.probing.tuning import FOLDS, PASSES, TuneReport, plan_tuning, pool_of, training_splits, tune
 from negset.snapshot import open_snapshot
 from negset.store import Store
 from negset.training.examples import Rows
@@ -25,6 +27,22 @@ def distinct_ledgers(candidates: Sequence[Candidate]) -> dict[Key, Candidate]:
     for candidate in candidates:
         found.setdefault(ledger_key(candidate), candidate)
     return found
+
+
+def require_budget(candidates: Sequence[Candidate], budget: int) -> None:
+    """Raise ConfigError where `budget` trainings are too few for the `candidates`, before anything is mined for them.
+
+    One whose teacher is not configured is not tried, so it does not count.
+    """
+    plan_rounds(sum(_is_configured(candidate) for candidate in candidates), FOLDS * PASSES, budget)
+
+
+def _is_configured(candidate: Candidate) -> bool:
+    try:
+        building.bind(candidate.config)
+    except ConfigError:
+        return False
+    return True
 
 
 def choose_recipe(

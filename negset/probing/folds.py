@@ -6,11 +6,9 @@ Cross folds also keep queries that share a positive on one side, or they would m
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from negset.errors import ConfigError, listed
+from negset.linkage import deal_groups, linked_groups
 from negset.lots import id_keys, mix
 from negset.probing.collection import Keys, ProbeCollection
 from negset.training.examples import Rows
@@ -54,22 +52,15 @@ def cross_folds(collection: ProbeCollection, rows: Rows, count: int, *, limit: i
     Raises ConfigError where a fold would be empty.
     """
     pool = draw_rows(collection, rows, limit, f"{seed}:pool")
-    groups = _linked(collection, pool, len(pool) / count)
-    lots = mix(collection.text_keys[pool] ^ id_keys([f"{seed}:fold"]))
-    members = np.bincount(groups)
-    first = np.full(len(members), np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(first, groups, lots)
-    sizes, number = np.zeros(count, dtype=np.int64), np.zeros(len(members), dtype=np.int64)
-    for group in np.lexsort((first, -members)):
-        number[group] = np.argmin(sizes)
-        sizes[number[group]] += members[group]
-    if not sizes.all():
+    texts = np.unique(collection.text_keys[pool], return_inverse=True)[1].reshape(-1)
+    groups = linked_groups(texts, *_positive_pairs(collection, pool), len(pool) / count)
+    fold_of = deal_groups(groups, mix(collection.text_keys[pool] ^ id_keys([f"{seed}:fold"])), count)
+    if len(np.unique(fold_of)) < count:
         message = (
-            f"{len(pool)} queries with a positive, {len(members)} groups of shared texts and positives, are too few "
-            f"for {count} folds; give the set more queries"
+            f"{len(pool)} queries with a positive, {len(np.unique(groups))} groups of shared texts and positives, "
+            f"are too few for {count} folds; give the set more queries"
         )
         raise ConfigError(message)
-    fold_of = number[groups]
     return tuple(Fold(pool[fold_of != fold], pool[fold_of == fold]) for fold in range(count))
 
 
@@ -89,18 +80,6 @@ def _positive_pairs(collection: ProbeCollection, rows: Rows) -> tuple[Rows, Rows
     query = np.repeat(np.arange(len(sizes)), sizes)
     chosen = np.isin(query, rows)
     return np.searchsorted(rows, query[chosen]), collection.positives.rows[chosen]
-
-
-def _linked(collection: ProbeCollection, pool: Rows, largest: float) -> NDArray[np.int64]:
-    """Number the groups of `pool`: linked by text or positive, by text alone where those are more than `largest`."""
-    texts = np.unique(collection.text_keys[pool], return_inverse=True)[1].reshape(-1)
-    query, doc = _positive_pairs(collection, pool)
-    ends = np.unique(doc, return_inverse=True)[1].reshape(-1) + texts.max(initial=-1) + 1
-    nodes = int(max(texts.max(initial=-1), ends.max(initial=-1))) + 1
-    links = coo_array((np.ones(len(query)), (texts[query], ends)), shape=(nodes, nodes))
-    linked = connected_components(links, directed=False)[1][texts]
-    giant = np.bincount(linked)[linked] > largest
-    return np.asarray(np.unique(np.where(giant, nodes + texts, linked), return_inverse=True)[1].reshape(-1), np.int64)
 
 
 def draw_rows(collection: ProbeCollection, rows: Rows, limit: int, salt: str) -> Rows:

@@ -1,13 +1,10 @@
 """Run probes: train on each set in each fold, measure the held-out queries, compare the sets."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from threadpoolctl import threadpool_limits
 
 from negset.arrays import Matrix
 from negset.errors import ConfigError
@@ -17,6 +14,7 @@ from negset.probing.collection import ProbeCollection
 from negset.probing.examples import ProbeSet
 from negset.probing.folds import Fold
 from negset.probing.ranking import Ranked, measure_vectors
+from negset.threads import one_thread
 from negset.training.examples import Rows
 
 
@@ -100,15 +98,3 @@ def stack_runs(name: str, runs: Sequence[Ranked], trained: int) -> Measured:
         for measure, array in values.items():
             array[number, place] = run.values[measure]
     return Measured(name, rows, trained, values)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: with two, the last bits of a product differ, and with them every later step."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)

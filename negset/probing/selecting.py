@@ -63,6 +63,16 @@ def select_set(
     return number_set(collection, candidate.name, negatives, positives)
 
 
+def passing_candidates(candidate: Candidate, mined: MinedCandidates, store: Store, rows: Rows) -> pl.DataFrame:
+    """Give what the recipe of `candidate` lets pass for the query `rows`, sampled or not: query_id, doc_id, score."""
+    passed = pl.col("rejected_by").is_null() & ~pl.col("is_positive") & ~pl.col("relabelled")
+    parts = [
+        one.candidates.filter(passed).select("query_id", "doc_id", "score")
+        for one in _selections(candidate, mined, store, rows)
+    ]
+    return pl.concat(parts)
+
+
 def _selections(candidate: Candidate, mined: MinedCandidates, store: Store, rows: Rows) -> Iterator[Selection]:
     config, bound = candidate.config, candidate.bound
     snapshot = building.open_inputs(config, mined.refs.mining, store, with_vectors=False).snapshot

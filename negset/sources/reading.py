@@ -9,6 +9,7 @@ import polars as pl
 from negset.fingerprint import fingerprint, identity
 from negset.partitions import partitioning
 from negset.sources.known import known_tables
+from negset.sources.licensed import licensed_tables
 from negset.sources.tables import SourceTables
 from negset.text import text_digest
 from schemas.config import SourceConfig
@@ -35,11 +36,12 @@ class Reader(Protocol):
 def read_source(source: SourceConfig) -> SourceTables:
     """Read `source`; every query and judgement gets a split, document ids the configured width.
 
-    Of a source as of some time, what came later is left out before anything is concluded from the rows.
+    Of a source as of some time, what came later is left out before anything is concluded from the rows, and so are
+    documents whose licence is not wanted.
     Raises InputError naming file and line where the source is not what it is said to be.
     """
     reader = _reader(source)
-    tables = known_tables(_padded(reader.read(source), source.id_width), source)
+    tables = licensed_tables(known_tables(_padded(reader.read(source), source.id_width), source), source)
     settled = _with_splits(tables, source.split)
     return settled if getattr(reader, "OWN_SPLITS", False) else _held_out(settled, source)
 

@@ -60,7 +60,7 @@ PACKED = 65_536
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that are well formed, but not of the time that was asked for."""
+    """Rows that are well formed, but not of the time or the licences that were asked for."""
 
     documents_later: int = 0
     """Rows of documents, or of versions of them, from after `source.as_of`."""
@@ -68,6 +68,8 @@ class LeftOut:
     """Rows of older versions of the corpus or of a document."""
     documents_undated: int = 0
     """Rows of documents without a date, left out under `source.undated = "drop"`."""
+    documents_unlicensed: int = 0
+    """Rows of documents whose licence is none of `source.licences`."""
     queries_later: int = 0
     qrels_later: int = 0
     """Judgements from after `source.as_of`."""
@@ -77,7 +79,8 @@ class LeftOut:
     @property
     def documents(self) -> int:
         """All rows of documents that are left out."""
-        return self.documents_later + self.documents_superseded + self.documents_undated
+        dated = self.documents_later + self.documents_superseded + self.documents_undated
+        return dated + self.documents_unlicensed
 
     @property
     def qrels(self) -> int:

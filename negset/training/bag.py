@@ -9,7 +9,7 @@ table, the StaticEmbedding of sentence-transformers.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from negset.errors import ConfigError
 from negset.store import write_durably
 from negset.training.examples import Rows
 from negset.training.model import Embed, Pace, StaticStart
+from negset.training.sophia import Sophia
 from schemas.config import TrainConfig
 
 UNKNOWN: Final = "[UNK]"
@@ -93,7 +94,15 @@ class Bag:
     pace = PACE
     device = torch.device("cpu")
 
-    def __init__(self, tokenizer: Tokenizer, module: BagModule, learning_rate: float, prompts: dict[Role, str]) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        module: BagModule,
+        learning_rate: float,
+        prompts: dict[Role, str],
+        optimizer: Literal["adamw", "sophia"] = "adamw",
+    ) -> None:
+        self.optimizer = optimizer
         self.tokenizer = tokenizer
         self.module = module
         self.learning_rate = learning_rate
@@ -118,8 +127,17 @@ class Bag:
         return np.concatenate(blocks)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """Give lazy Adam for the embeddings, Adam for the weights; a rate of its own for each."""
+        """Give lazy Adam for the embeddings, Adam for the weights; a rate of its own for each.
+
+        Sophia moves both; it too leaves words that are not in a batch where they are.
+        """
         scale = self.learning_rate / EMBEDDING_RATE
+        if self.optimizer == "sophia":
+            groups = [
+                {"params": [self.module.embedding], "lr": self.learning_rate},
+                {"params": [self.module.log_weight], "lr": WEIGHT_RATE * scale},
+            ]
+            return [Sophia(groups, weight_decay=0.0)]
         return [
             torch.optim.SparseAdam([self.module.embedding], lr=self.learning_rate),
             torch.optim.Adam([self.module.log_weight], lr=WEIGHT_RATE * scale),
@@ -148,8 +166,10 @@ def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
     """Give the untrained bag of `start`, its embeddings scaled to a mean length of 1.
 
     The scale changes no vector of a text, and makes one learning rate fit every start.
-    Raises ConfigError for embeddings that do not fit the tokens, are zero or not finite.
+    Raises ConfigError for embeddings that do not fit the tokens, are zero or not finite, and for options that only
+    a transformer knows.
     """
+    _check_options(config)
     embeddings_VD = np.asarray(start.embeddings_VD, dtype=np.float32)
     if embeddings_VD.ndim != 2 or len(embeddings_VD) != len(start.tokens):
         message = f"{len(start.tokens)} tokens need as many embeddings, not an array of shape {embeddings_VD.shape}"
@@ -163,7 +183,19 @@ def open_bag(config: TrainConfig, start: StaticStart) -> Bag:
     padded_VD = np.vstack([unknown_1D, embeddings_VD / np.float32(length)])
     rate = config.learning_rate or EMBEDDING_RATE
     prompts: dict[Role, str] = {"query": config.query_prompt, "document": config.document_prompt}
-    return Bag(word_tokenizer(start), BagModule(torch.from_numpy(padded_VD)), rate, prompts)
+    return Bag(word_tokenizer(start), BagModule(torch.from_numpy(padded_VD)), rate, prompts, config.optimizer)
+
+
+def _check_options(config: TrainConfig) -> None:
+    meant = {
+        "precision": config.precision == "bfloat16",
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "compile": config.compile,
+    }
+    wrong = [f"train.{name}" for name, asked in meant.items() if asked]
+    if wrong:
+        message = f"{', '.join(wrong)} is for transformers: leave it out, or set train.model to one"
+        raise ConfigError(message)
 
 
 def word_tokenizer(start: StaticStart) -> Tokenizer:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from negset.lots import id_keys, mix
+from negset.training.cells import Cells
 from negset.training.examples import Examples, Groups, Rows
 
 Mask = NDArray[np.bool_]
@@ -34,27 +36,30 @@ Plan = Callable[[int], Iterator[Planned]]
 
 
 @dataclass(frozen=True)
-class PlannedBatches:
-    """A plan, and how many batches each of its epochs has."""
+class PlannedRun:
+    """A plan that was made before the run: how many batches each of its epochs has, and a digest of it."""
 
     plan: Plan
-    steps: Sequence[int]
+    batches: Sequence[int]
+    digest: str
 
 
 @dataclass(frozen=True)
 class Batch:
     """Queries and the candidates they share: the positives and hard negatives of all of them, each once.
 
-    `target_B` is the column of each query's positive; `masked_BC` is true where a candidate does not count, `own_BC`
-    at a query's own hard negatives, whose weights in the set `weight_BC` holds (1 elsewhere).
+    `target_B` is the column of each query's positive; `cells` say what counts and which negatives are a query's own.
     """
 
     queries_B: Rows
     candidates_C: Rows
     target_B: Rows
-    masked_BC: Mask
-    own_BC: Mask
-    weight_BC: NDArray[np.float32]
+    cells: Cells
+
+    @property
+    def masked_BC(self) -> Mask:  # noqa: N802
+        """True where a candidate does not count."""
+        return np.asarray(self.cells.masked_BC())
 
 
 def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -> Plan:
@@ -69,43 +74,55 @@ def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -
     return plan_epoch
 
 
-def collate_batch(examples: Examples, planned: Planned, seed: int, epoch: int) -> Batch:
+def collate_batch(
+    examples: Examples, planned: Planned, seed: int, epoch: int, *, every_document: bool = False
+) -> Batch:
     """Gather the candidates of the `planned` queries and mask those that are no negative of a query.
 
     A query with several positives takes them in turn, an epoch each, from a start drawn by its id.
     With `in_batch`, every candidate that is not a known positive of the query counts (the hard negatives of
-    the others too, as in STAR); without it, only its own hard negatives do.
+    the others too, as in STAR); without it, only its own hard negatives do. With `every_document` all documents of
+    the run are candidates, which is for small runs: B x N scores, and N texts embedded, at each step.
     """
     queries_B = planned.queries_B
     positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
-    row, hard, weights = _hard_negatives(examples, planned)
-    candidates_C = np.unique(np.r_[positive_B, hard])
+    row, hard, weight = _hard_negatives(examples, planned)
+    candidates_C = np.arange(len(examples.document_ids)) if every_document else np.unique(np.r_[positive_B, hard])
+    target_B = np.searchsorted(candidates_C, positive_B)
     column = np.searchsorted(candidates_C, hard)
-    own_BC = np.zeros((len(queries_B), len(candidates_C)), dtype=np.bool_)
-    own_BC[row, column] = True
-    weight_BC = np.ones(own_BC.shape, dtype=np.float32)
-    weight_BC[row, column] = weights
-    masked_BC = mask_candidates(examples, queries_B, candidates_C, positive_B, own_BC, in_batch=planned.in_batch)
-    if planned.masked is not None:
-        _mask_pairs(masked_BC, candidates_C, planned.masked, positive_B)
-    return Batch(queries_B, candidates_C, np.searchsorted(candidates_C, positive_B), masked_BC, own_BC, weight_BC)
+    width = len(candidates_C)
+    positives = np.arange(len(queries_B)) * width + target_B
+    no_negatives = np.setdiff1d(_excluded(examples, planned, candidates_C), positives)
+    exceptions = (
+        no_negatives if planned.in_batch else np.union1d(np.setdiff1d(row * width + column, no_negatives), positives)
+    )
+    cells = Cells(
+        len(queries_B),
+        width,
+        planned.in_batch,
+        torch.from_numpy(exceptions // width),
+        torch.from_numpy(exceptions % width),
+        torch.from_numpy(row),
+        torch.from_numpy(column),
+        torch.from_numpy(weight),
+    )
+    return Batch(queries_B, candidates_C, target_B, cells)
 
 
 def _hard_negatives(examples: Examples, planned: Planned) -> tuple[Rows, Rows, NDArray[np.float32]]:
     """Give place in the batch, document and weight of each hard negative; what the plan brings anew weighs 1."""
     row, own = examples.negatives.take(planned.queries_B)
-    weights = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
+    weight = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
     if planned.negatives is None:
-        return row, own, weights
+        return row, own, weight
     places, chosen = planned.negatives.take(np.arange(len(planned.queries_B)))
-    documents = len(examples.document_ids)
-    known = np.argsort(row * documents + own, kind="stable")
-    codes = (row * documents + own)[known]
-    at = np.searchsorted(codes, places * documents + chosen)
-    there = at < len(codes)
-    there[there] = codes[at[there]] == (places * documents + chosen)[there]
+    code = row * len(examples.document_ids) + own
+    order = np.argsort(code, kind="stable")
+    wanted = places * len(examples.document_ids) + chosen
+    at = np.minimum(np.searchsorted(code[order], wanted), max(len(code) - 1, 0))
+    there = code[order][at] == wanted if len(code) else np.zeros(len(wanted), dtype=np.bool_)
     found = np.ones(len(chosen), dtype=np.float32)
-    found[there] = weights[known[at[there]]]
+    found[there] = weight[order][at[there]]
     return places, chosen, found
 
 
@@ -117,30 +134,16 @@ def turns(examples: Examples, queries_B: Rows, seed: int, epoch: int) -> Rows:
     return examples.positives.rows[examples.positives.offsets[queries_B] + turn_B]
 
 
-def _mask_pairs(masked_BC: Mask, candidates_C: Rows, pairs: tuple[Rows, Rows], positive_B: Rows) -> None:
-    """Mask `pairs` of batch place and document row, but never a query's own positive."""
-    row, documents = pairs
-    column = np.minimum(np.searchsorted(candidates_C, documents), len(candidates_C) - 1)
-    there = (candidates_C[column] == documents) & (positive_B[row] != documents)
-    masked_BC[row[there], column[there]] = True
+def _excluded(examples: Examples, planned: Planned, candidates_C: Rows) -> Rows:
+    """Give the cells, row by row, of known positives and of what the plan takes for false negatives."""
+    cells = [_cells(candidates_C, *examples.known.take(planned.queries_B))]
+    if planned.masked is not None:
+        cells.append(_cells(candidates_C, *planned.masked))
+    return np.concatenate(cells)
 
 
-def mask_candidates(
-    examples: Examples, queries_B: Rows, candidates_C: Rows, positive_B: Rows, own_BC: Mask, *, in_batch: bool
-) -> Mask:
-    """Tell which of the sorted `candidates_C` do not count for each query: known positives but its own one.
-
-    Without `in_batch` nothing counts but a query's positive and, where `own_BC` is true, its hard negatives.
-    """
-    masked_BC = np.zeros(own_BC.shape, dtype=np.bool_) if in_batch else ~own_BC
-    masked_BC[_columns(examples.known, queries_B, candidates_C)] = True
-    masked_BC[np.arange(len(queries_B)), np.searchsorted(candidates_C, positive_B)] = False
-    return masked_BC
-
-
-def _columns(groups: Groups, queries_B: Rows, candidates_C: Rows) -> tuple[Rows, Rows]:
-    """Give batch row and column of each document of `groups` that is among the candidates."""
-    row, documents = groups.take(queries_B)
+def _cells(candidates_C: Rows, row: Rows, documents: Rows) -> Rows:
+    """Give the cell of each batch row and document that is among the sorted candidates."""
     column = np.minimum(np.searchsorted(candidates_C, documents), len(candidates_C) - 1)
     there = candidates_C[column] == documents
-    return row[there], column[there]
+    return np.asarray(row[there] * len(candidates_C) + column[there], dtype=np.int64)

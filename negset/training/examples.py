@@ -47,7 +47,8 @@ class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
     `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them;
-    `replayed` are pairs beyond the set's negatives that a batch plan may bring, from older versions of the set.
+    `replayed` are pairs beyond the set's negatives that a batch plan may bring, from older versions of the set;
+    `candidates` hold what a teacher said of positives, where the trainer is to learn from it.
     """
 
     queries: pl.DataFrame
@@ -56,6 +57,7 @@ class SetTables:
     negatives: pl.DataFrame
     false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
     replayed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
+    candidates: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def build_examples(
     Raises ConfigError where `split` has no query or nothing is left to train on.
     """
     _check_columns(tables)
-    documents = number_documents(tables.documents)
+    documents = _number_documents(tables.documents)
     candidates = _queries_of_split(tables.queries, split)
     pairs = tables.positives.select("query_id", "doc_id").join(documents, on="doc_id").unique(["query_id", "row"])
     forbidden = _spread_over_texts(
@@ -142,6 +144,13 @@ def build_examples(
     )
 
 
+def document_rows(documents: pl.DataFrame, examples: Examples) -> pl.DataFrame:
+    """Give `doc_id` and `doc`, the row in `examples`, of each of `documents` that is used there; twins share a row."""
+    numbered = _number_documents(documents).select("doc_id", "row")
+    used = pl.DataFrame({"doc_id": examples.document_ids}).with_row_index("doc").join(numbered, on="doc_id")
+    return numbered.join(used.select("row", "doc"), on="row").select("doc_id", "doc").sort("doc_id")
+
+
 def _hard_negatives(
     negatives: pl.DataFrame, documents: pl.DataFrame, forbidden: pl.DataFrame, most: int
 ) -> pl.DataFrame:
@@ -177,7 +186,7 @@ def _queries_of_split(queries: pl.DataFrame, split: str) -> pl.DataFrame:
     return chosen
 
 
-def number_documents(documents: pl.DataFrame) -> pl.DataFrame:
+def _number_documents(documents: pl.DataFrame) -> pl.DataFrame:
     """Give `doc_id`, its `content` and its `row`: the place of the smallest id with the same normalised text."""
     ordered = documents.sort("doc_id").select("doc_id", "title", "text").with_row_index("place")
     contents = document_texts(ordered)

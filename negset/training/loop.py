@@ -2,26 +2,45 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Plan, Planned, PlannedBatches, collate_batch, shuffled_plan
-from negset.training.checkpoint import CHECKPOINT, clear_checkpoint, load_checkpoint, module_digest, save_checkpoint
+from negset.training.batches import Batch, Plan, Planned, PlannedRun, collate_batch, shuffled_plan
+from negset.training.binding import Binding, bind, check_needs
+from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
+from negset.training.distributed import ALONE, World, in_turn
+from negset.training.episodes import Episode, check_episode, clear_episodes, follow_episode, start_episode
+from negset.training.events import open_events, require_events
 from negset.training.examples import Examples
 from negset.training.model import Trainable
 from negset.training.objective import Moment, find_loss
-from negset.training.step import bind, take_step
+from negset.training.records import (
+    PAIRS,
+    STEPS,
+    Done,
+    Listeners,
+    Recorder,
+    StepFigures,
+    Tell,
+    check_journals,
+    tell_all,
+    tell_nobody,
+)
+from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor, set_rates, turns_from
+from negset.training.signals import GUIDE, NO_SIGNALS, Signals
+from negset.training.state import State, module_digest
+from negset.training.step import take_step
 from schemas.config import TrainConfig
 
-VERSION: Final = 2
+VERSION: Final = 3
 MODEL: Final = "model"
 """Folder of the trained model, in the folder of the run."""
 
@@ -30,12 +49,49 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """What a finished run leaves: the mean loss of each step, where it was resumed, where the model lies."""
+    """What a finished run leaves: figures of each step, where it was resumed, where the model lies.
 
-    losses: tuple[float, ...]
-    steps_by_epoch: tuple[int, ...]
+    `passed_over` names checkpoints that were damaged and why, where the run was resumed from an older one.
+    """
+
+    history: tuple[StepFigures, ...]
     resumed_at: int
+    passed_over: tuple[str, ...]
     model_folder: Path
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The mean loss of each step."""
+        return tuple(figures.loss for figures in self.history)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run that is about to go on: what moves, in which order, and where it is written down."""
+
+    binding: Binding
+    config: TrainConfig
+    plan: Plan
+    epochs: int
+    steps: int
+    state: State
+    peaks: list[float]
+    folder: Path
+    run: str
+
+    def collate(self, epoch: int, planned: Planned) -> Batch:
+        """Gather the candidates of `planned` queries."""
+        every_document = self.config.candidates == "all"
+        return collate_batch(self.binding.examples, planned, self.config.seed, epoch, every_document=every_document)
+
+    def check(self, position: Position) -> None:
+        """Raise ArtifactError where something is gone that the run needs to go on from `position`."""
+        check_journals(self.folder, position.rows or {})
+        check_episode(self.binding, self.folder, self.run, position)
+
+    def moment(self, turn: Turn) -> Moment:
+        """Say where in the run a step is."""
+        return Moment(self.config.seed, turn.epoch, self.epochs, turn.step, self.steps)
 
 
 def train_encoder(
@@ -44,45 +100,57 @@ def train_encoder(
     config: TrainConfig,
     folder: Path,
     progress: Progress = no_progress,
-    by: PlannedBatches | None = None,
+    *,
+    signals: Signals = NO_SIGNALS,
+    tell: Tell = tell_nobody,
+    world: World = ALONE,
+    by: PlannedRun | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
-    The batches are those that the plan `by` has, or in a random order.
-
-    On one machine and with one number of threads the result depends on examples, config and the start alone:
-    batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
-    Raises ConfigError for a loss that does not exist, and ContractError naming the queries whose loss is not finite.
+    On one machine and with one number of threads the result depends on examples, config, signals and the start
+    alone: batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
+    Checkpoints stay in `folder` until `clear_run`, as the caller may have more to do before the run is done with.
+    The batches are those of the plan `by`, with its epochs, or come in a random order.
+    Of the processes of a `world` the first alone writes; what the others give has no history.
+    Raises ConfigError for a loss that does not exist or that needs what is not configured, and ContractError naming
+    the queries whose loss is not finite.
     """
+    check_needs(config)
+    require_events(config)
     make_folder(folder)
-    optimizers = model.optimizers()
-    peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
-    run = run_fingerprint(model, examples, config)
-    found = load_checkpoint(folder / CHECKPOINT, run, model.module, optimizers)
-    losses = [] if found is None else list(found)
-    resumed_at = len(losses)
-    binding = bind(model, examples, config)
-    epochs = config.epochs or model.pace.epochs
-    by = by or _shuffled(examples, config, epochs)
-    steps = sum(by.steps[:epochs])
-    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        for epoch, planned in _batches(by.plan, epochs, resumed_at):
-            batch = collate_batch(examples, planned, config.seed, epoch)
-            _set_rates(optimizers, peaks, _rate_factor(len(losses), steps, model.pace.warm_up))
-            torch.manual_seed(int(fingerprint(config.seed, len(losses))[:15], 16))
-            moment = Moment(config.seed, epoch, epochs, len(losses), steps)
-            losses.append(float(take_step(binding, optimizers, batch, moment).mean()))
-            _log.debug("step %d of %d: loss %.4f", len(losses), steps, losses[-1])
-            progress("train", len(losses), steps)
-            if len(losses) % config.checkpoint_every == 0:
-                save_checkpoint(folder / CHECKPOINT, run, losses, model.module, optimizers)
+    course = _prepare(model, examples, config, folder, signals, world, by)
+    with (
+        Checkpoints(folder / CHECKPOINTS, course.run, config.keep_checkpoints) as checkpoints,
+        _own_generator(model.device),
+    ):
+        # One after the other: the first clears away what cannot be gone on from.
+        with in_turn(world):
+            resumed = checkpoints.restore(course.state, course.check)
+        if not world.first:
+            _go_on(course, resumed.position)
+            return Training((), resumed.position.step, (), folder / MODEL)
+        with open_events(config, folder, resumed.position.step) as write_event:
+            told = Listeners(progress, tell_all(tell, write_event))
+            recorder = Recorder(examples, folder, course.steps, model.device, told)
+            recorder.cut(resumed.position.rows or {})
+            _go_on(course, resumed.position, Written(recorder, checkpoints))
     model.save(folder / MODEL)
-    clear_checkpoint(folder / CHECKPOINT)
-    return Training(tuple(losses), tuple(by.steps[:epochs]), resumed_at, folder / MODEL)
+    return Training(recorder.history(), resumed.position.step, resumed.passed_over, folder / MODEL)
 
 
-def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -> str:
-    """Hash all that decides the trained parameters: config, examples and the parameters at the start."""
+def clear_run(folder: Path) -> None:
+    """Remove what the run in `folder` needs to go on, once nothing is left to do."""
+    Checkpoints(folder / CHECKPOINTS, "", 1).clear()
+    clear_episodes(folder)
+    for left in (STEPS, PAIRS, GUIDE):
+        (folder / left).unlink(missing_ok=True)
+
+
+def run_fingerprint(
+    model: Trainable, examples: Examples, config: TrainConfig, signals: Signals = NO_SIGNALS, plan: str = ""
+) -> str:
+    """Hash all that decides the trained parameters: config, examples, signals, plan and the parameters at the start."""
     digest = hashlib.sha256()
     for texts in (examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts):
         digest.update(f"{len(texts)}".encode())
@@ -92,34 +160,90 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig) -
         digest.update(groups.offsets.tobytes())
         digest.update(groups.rows.tobytes())
     digest.update(examples.negative_weights.tobytes())
-    loss_version = find_loss(config.loss).version
-    return fingerprint("training", VERSION, loss_version, config, module_digest(model.module), digest.hexdigest())
+    loss_version, start = find_loss(config.loss).version, module_digest(model.module)
+    return fingerprint("training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest(), plan)
 
 
-def _shuffled(examples: Examples, config: TrainConfig, epochs: int) -> PlannedBatches:
-    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
-    return PlannedBatches(plan, [-(-len(examples.query_ids) // config.batch_size)] * epochs)
+def _prepare(
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    folder: Path,
+    signals: Signals,
+    world: World,
+    by: PlannedRun | None,
+) -> Course:
+    run = run_fingerprint(model, examples, config, signals, by.digest if by else "")
+    binding = bind(model, examples, config, signals, world)
+    optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
+    if by is None:
+        plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
+        epochs = config.epochs or model.pace.epochs
+        steps = count_steps(plan, epochs, config.accumulate)
+    else:
+        plan, epochs = by.plan, len(by.batches)
+        steps = sum(-(-batches // config.accumulate) for batches in by.batches)
+    return Course(
+        binding=binding,
+        config=config,
+        plan=plan,
+        epochs=epochs,
+        steps=steps,
+        state=State(model.module, binding.memory, optimizers),
+        peaks=peak_rates(optimizers),
+        folder=folder,
+        run=run,
+    )
 
 
-def _batches(plan: Plan, epochs: int, done: int) -> Iterator[tuple[int, Planned]]:
-    """Yield epoch and queries of each step after the first `done`."""
-    step = 0
-    for epoch in range(epochs):
-        for planned in plan(epoch):
-            step += 1
-            if step > done:
-                yield epoch, planned
+def _memory_optimizers(binding: Binding, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Give AdamW without decay for the parameters of the loss's own, where it has some; a memory may have none."""
+    parameters = [] if binding.memory is None else list(binding.memory.parameters())
+    if not parameters:
+        return []
+    rate = config.memory_rate or binding.model.learning_rate
+    return [torch.optim.AdamW(parameters, lr=rate, weight_decay=0.0)]
 
 
-def _rate_factor(step: int, steps: int, warm_up: float) -> float:
-    """Give the share of the peak rate at `step` from 0: a line up over `warm_up` of the steps, a line down to 0."""
-    rising = int(np.ceil(warm_up * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return (steps - step) / max(steps - rising, 1)
+@dataclass(frozen=True)
+class Written:
+    """Where a run is written down."""
+
+    recorder: Recorder
+    checkpoints: Checkpoints
 
 
-def _set_rates(optimizers: Sequence[torch.optim.Optimizer], peaks: Sequence[float], factor: float) -> None:
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    for group, peak in zip(groups, peaks, strict=True):
-        group["lr"] = peak * factor
+def _go_on(course: Course, position: Position, written: Written | None = None) -> None:
+    """Take all steps that follow `position`; a process that is not the first writes nothing."""
+    episode: tuple[int, Episode | None] = (-1, None)
+    config, state = course.config, course.state
+    for turn in turns_from(course.plan, course.epochs, config.accumulate, position):
+        moment = course.moment(turn)
+        if episode[0] != turn.epoch:
+            episode = (turn.epoch, _start_episode(course, moment, turn, written))
+        batches = [course.collate(turn.epoch, planned) for planned in turn.planned]
+        factor = rate_factor(turn.step, course.steps, course.binding.model.pace.warm_up)
+        rate = set_rates(state.optimizers, course.peaks, factor)
+        losses = take_step(course.binding, state.optimizers, batches, moment, episode[1])
+        if written is not None:
+            written.recorder.add(Done(turn.step, turn.epoch, batches, losses, rate))
+            if (turn.step + 1) % config.checkpoint_every == 0:
+                written.recorder.flush()
+                written.checkpoints.save(turn.after(written.recorder.rows()), state, written.recorder.sync)
+    if written is not None:
+        written.recorder.flush()
+
+
+def _start_episode(course: Course, moment: Moment, turn: Turn, written: Written | None) -> Episode | None:
+    if written is None:
+        return follow_episode(course.binding, moment, course.folder, course.run)
+    written.recorder.flush()
+    losses = written.recorder.pair_losses
+    return start_episode(course.binding, moment, turn.batches_before, course.folder, course.run, losses)
+
+
+@contextmanager
+def _own_generator(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random generator as it was: steps set it to what their hashes say."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield

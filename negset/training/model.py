@@ -56,6 +56,10 @@ class Trainable(Protocol):
         """Say where the parameters are."""
 
     @property
+    def learning_rate(self) -> float:
+        """Give the peak rate of most parameters."""
+
+    @property
     def pace(self) -> Pace:
         """Say how long to train, and with which care."""
 

@@ -9,20 +9,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
 
+import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from negset.errors import ConfigError, hint
+from negset.training.cells import Cells
 
 PACKAGE: Final = "negset.training.losses"
 
-Need = Literal["guide", "teacher", "episode", "memory"]
+Need = Literal["guide", "teacher", "episode", "memory", "all_documents"]
 """What a loss cannot do without: frozen vectors of a second encoder, a teacher's scores of the set, something that is
-computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`)."""
+computed at the start of each epoch (`prepare`), parameters of its own (`open_parameters`), every document of the run
+as a candidate (`train.candidates = "all"`)."""
 
 
 class LossParams(BaseModel):
@@ -47,16 +50,31 @@ class Moment:
         return self.step / max(self.steps, 1)
 
 
+def cosines(left_LD: torch.Tensor, right_RD: torch.Tensor) -> torch.Tensor:
+    """Give the products of two lists of vectors of length one, (L, R): in float32, or float64 where they are.
+
+    Autocast is off: a cosine in bfloat16 has three digits, which at a temperature of .01 are none.
+    """
+    with torch.autocast(left_LD.device.type, enabled=False):
+        return widened(left_LD) @ widened(right_RD).T
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Give `tensor` in float32 at least."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 @dataclass(frozen=True)
 class LossInputs:
-    """A batch of B queries and the C candidates that they share, as vectors of length one in float32.
+    """A batch of B queries and the C candidates that they share, as vectors of length one.
 
-    `target_B` is the column of each query's positive. `masked_BC` is true where a candidate does not count for a
-    query: known positives beside its target, suspects, all that is not its own where in-batch negatives are off; a
-    loss must give what is masked no share and no gradient. `own_BC` is true at a query's own hard negatives, and only
-    there. `weight_BC` is the weight that the set gives a negative, 1 where it gives none. `query_key_B` and
-    `candidate_key_C` are hashes of the texts' ids, of 63 bits: what is drawn at random must depend on them, the
-    moment's seed and epoch alone. `candidate_row_C` numbers the documents of the run, from 0.
+    `target_B` is the column of each query's positive. `cells` say which candidates count: not known positives beside
+    the target, nor suspects, nor all that is not a query's own where in-batch negatives are off. As matrices, made when
+    asked for: `masked_BC` is true where a candidate does not count for a query; a loss must give it no share and no
+    gradient. `own_BC` is true at a query's own hard negatives, and only there. `weight_BC` is the weight that the set
+    gives a negative, 1 where it gives none. `query_key_B` and `candidate_key_C` are hashes of the texts' ids, of 63
+    bits: what is drawn at random must depend on them, the moment's seed and epoch alone. `candidate_row_C` numbers
+    the documents of the run, from 0.
 
     None where the loss does not need them: `guide_BG` and `guide_CG`, frozen vectors of length one of a second
     encoder; `teacher_BC`, scores of the set's teacher (larger is more relevant), NaN where it gave none;
@@ -66,9 +84,7 @@ class LossInputs:
     queries_BD: torch.Tensor
     candidates_CD: torch.Tensor
     target_B: torch.Tensor
-    masked_BC: torch.Tensor
-    own_BC: torch.Tensor
-    weight_BC: torch.Tensor
+    cells: Cells
     query_row_B: torch.Tensor
     candidate_row_C: torch.Tensor
     query_key_B: torch.Tensor
@@ -81,9 +97,45 @@ class LossInputs:
     episode: object = None
     memory: torch.nn.Module | None = None
 
+    @cached_property
+    def masked_BC(self) -> torch.Tensor:  # noqa: N802
+        """True where a candidate does not count."""
+        return self.cells.masked_BC()
+
+    @cached_property
+    def negative_BC(self) -> torch.Tensor:  # noqa: N802
+        """True at what counts for a query and is not its positive."""
+        return (~self.masked_BC).scatter(1, self.target_B[:, None], False)
+
+    @cached_property
+    def own_BC(self) -> torch.Tensor:  # noqa: N802
+        """True at a query's own hard negatives."""
+        return self.cells.own_BC()
+
+    @cached_property
+    def weight_BC(self) -> torch.Tensor:  # noqa: N802
+        """The weights of the set, 1 where it gives none."""
+        return self.cells.weight_BC()
+
     def scores_BC(self) -> torch.Tensor:  # noqa: N802
-        """Give the cosine of each query and candidate, (B, C), with gradients."""
-        return self.queries_BD.float() @ self.candidates_CD.float().T
+        """Give the cosine of each query and candidate, (B, C), with gradients; in float32 at least."""
+        return cosines(self.queries_BD, self.candidates_CD)
+
+
+def guide_vectors(inputs: LossInputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give the guide's vectors of queries and candidates, (B, G) and (C, G); raise ConfigError where there is none."""
+    if inputs.guide_BG is None or inputs.guide_CG is None:
+        message = "this loss compares by a guide, and the run has none. Set train.guide"
+        raise ConfigError(message)
+    return inputs.guide_BG, inputs.guide_CG
+
+
+def teacher_scores(inputs: LossInputs) -> torch.Tensor:
+    """Give the teacher's scores, (B, C), NaN where it gave none; raise ConfigError where there is no teacher."""
+    if inputs.teacher_BC is None:
+        message = "this loss learns a teacher's scores, and the run has none. Set train.teacher"
+        raise ConfigError(message)
+    return inputs.teacher_BC
 
 
 @dataclass(frozen=True)
@@ -102,6 +154,7 @@ class EpochInputs:
     moment: Moment
     guide_queries: torch.Tensor | None = None
     guide_documents: torch.Tensor | None = None
+    pair_losses: Callable[[], pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +176,8 @@ class Loss:
     """A registered loss. `version` is its author's word that what it computes has not changed.
 
     `prepare` runs at the start of each epoch and gives tensors by name, which a resumed run reads back;
-    `open_parameters` gives a module that is trained along and saved with the checkpoint, not with the model.
+    `open_parameters` gives a module that is trained along and saved with the checkpoint, not with the model, or None
+    where the options ask for none.
     """
 
     name: str
@@ -132,7 +186,7 @@ class Loss:
     params: type[LossParams]
     compute: Callable[[LossInputs, Any], torch.Tensor]
     prepare: Callable[[EpochInputs, Any], Mapping[str, torch.Tensor]] | None = None
-    open_parameters: Callable[[MemoryInputs, Any], torch.nn.Module] | None = None
+    open_parameters: Callable[[MemoryInputs, Any], torch.nn.Module | None] | None = None
 
 
 _REGISTRY: dict[str, Loss] = {}
@@ -144,7 +198,7 @@ def loss(
     params: type[ParamsT],
     needs: Sequence[Need] = (),
     prepare: Callable[[EpochInputs, ParamsT], Mapping[str, torch.Tensor]] | None = None,
-    open_parameters: Callable[[MemoryInputs, ParamsT], torch.nn.Module] | None = None,
+    open_parameters: Callable[[MemoryInputs, ParamsT], torch.nn.Module | None] | None = None,
     version: int = 1,
 ) -> Callable[[Compute[ParamsT]], Compute[ParamsT]]:
     """Register the decorated function as the loss `name`."""

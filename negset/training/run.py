@@ -6,33 +6,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from negset.batching.following import training_plan
+from negset.batching.following import planned_run
 from negset.batching.reading import OpenedPlan
-from negset.encoders.encoder import Role
+from negset.encoders.encoder import Encoder, Role
 from negset.errors import ConfigError
-from negset.evaluation import MEASURES, Metrics, evaluate_encoder, restrict_metrics, split_queries
+from negset.evaluation import MEASURES, Measurement, Metrics, measure_encoder, restrict_metrics, split_queries
 from negset.mining.positives import known_pairs
 from negset.progress import Progress, no_progress
-from negset.store import write_durably
-from negset.training.batches import PlannedBatches
+from negset.store import make_folder, write_durably
+from negset.training.binding import check_needs
+from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, train_encoder
+from negset.training.loop import Training, clear_run, train_encoder
 from negset.training.model import StaticStart, Trainable, open_model
+from negset.training.pair_losses import write_pair_stats
+from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
+from negset.training.reports.domain_gate import require_domains
+from negset.training.reports.health import Health, draw_sample, examine
+from negset.training.reports.run_files import (
+    DEPTH,
+    HISTORY,
+    METRICS,
+    PAIR_STATS,
+    PER_QUERY,
+    count_trained,
+    first_results,
+    write_records,
+)
+from negset.training.signals import read_signals
 from schemas.config import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot
-
-METRICS: Final = "metrics.json"
-HISTORY: Final = "history.jsonl"
-PER_QUERY: Final = "queries.jsonl"
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class TrainReport:
     """What a training run did.
 
     `novel` are the held-out queries that share no positive with a trained query: what an encoder learned about
-    single documents does not help it there. It is None where all share one.
+    single documents does not help it there. It is None where all share one. `health` is what a sample says of the model
+    before and after; empty for fewer than two held-out queries.
     """
 
     model_folder: Path
@@ -65,6 +78,7 @@ class TrainReport:
     novel: Comparison | None
     trained: int
     left_out: Mapping[str, int]
+    health: tuple[Health, ...]
     training: Training
     device: str
     threads: int
@@ -75,10 +89,12 @@ class TrainReport:
         return {
             "held_out": self.held_out.numbers(),
             "novel": None if self.novel is None else self.novel.numbers(),
+            "health": dict(zip(("before", "after"), (one.numbers() for one in self.health), strict=False)),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
-            "steps": len(self.training.losses),
+            "steps": len(self.training.history),
             "resumed_at": self.training.resumed_at,
+            "checkpoints_passed_over": list(self.training.passed_over),
             "device": self.device,
             "threads": self.threads,
             "seconds": round(self.seconds, 1),
@@ -92,54 +108,77 @@ def run_training(
     folder: Path,
     start: StaticStart | None = None,
     progress: Progress = no_progress,
+    *,
+    guide: Encoder | None = None,
+    tell: Tell = tell_nobody,
     plan: OpenedPlan | None = None,
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
 
-    The batches are those of `plan`, or in a random order.
-
-    Writes the model, metrics.json, history.jsonl (a line for each step) and queries.jsonl (a line for each
-    held-out query) to `folder`. A query whose normalised text is one of the held-out split's is not trained on.
-    Raises ConfigError where both splits are one, or one of them has nothing to train on or to measure.
+    Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
+    query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
+    `guide` is asked by a loss that needs one; `tell` hears the figures of each step; the batches are
+    those of `plan`, or come in a random order. A query whose normalised text is
+    one of the held-out split's is not trained on.
+    Raises ConfigError where both splits are one, one of them has nothing to train on or to measure, the loss needs
+    what is not configured, or a domain that the report is to check does not exist.
     """
-    if config.split == config.held_out:
-        message = (
-            f"train.split and train.held_out are both {config.split!r}: measure on queries that are not trained on"
-        )
-        raise ConfigError(message)
     begun = time.monotonic()
+    _check(config)
+    require_domains(snapshot.queries(), config.held_out, config.report)
+    make_folder(folder)
     held_out_texts = split_queries(snapshot, config.held_out).get_column("text")
     known = known_pairs(snapshot)
     examples = build_examples(
         tables, known, held_out_texts, split=config.split, negatives=config.negatives, in_batch=config.in_batch
     )
+    signals = read_signals(tables, examples, config, guide, folder)
     model = open_model(config, start)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
+    sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
+    health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
-    by = None if plan is None else PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.steps)
-    training = train_encoder(model, examples, config, folder, progress, by)
+    by = None if plan is None else planned_run(plan, examples, in_batch=config.in_batch)
+    training = train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
     after = measure(model, snapshot, config.held_out)
+    health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)
-    novel = novel_queries(known, examples.query_ids, before.per_query.get_column("query_id").to_list())
+    measured = before.metrics.per_query.get_column("query_id").to_list()
+    novel = novel_queries(known, examples.query_ids, measured)
     report = TrainReport(
         model_folder=training.model_folder,
-        held_out=Comparison(before, after),
-        novel=compare(before, after, novel),
+        held_out=Comparison(before.metrics, after.metrics),
+        novel=compare(before.metrics, after.metrics, novel),
         trained=len(examples.query_ids),
         left_out=examples.left_out,
+        health=tuple(health),
         training=training,
         device=str(model.device),
         threads=torch.get_num_threads(),
         seconds=time.monotonic() - begun,
     )
+    write_records(folder, first_results(before.run, after.run), count_trained(examples))
+    write_pair_stats(open_journals(folder)[PAIRS].read(), tables, examples, folder / PAIR_STATS)
     write_report(report, folder)
+    clear_run(folder)
     return report
 
 
-def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Metrics:
+def _check(config: TrainConfig) -> None:
+    """Raise ConfigError where `config` can be seen to be wrong before anything is read or encoded."""
+    if config.split == config.held_out:
+        message = (
+            f"train.split and train.held_out are both {config.split!r}: measure on queries that are not trained on"
+        )
+        raise ConfigError(message)
+    check_needs(config)
+    require_events(config)
+
+
+def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Measurement:
     """Measure `model` on the queries of `split` over the whole corpus."""
-    return evaluate_encoder(partial(_encode, model, "query"), partial(_encode, model, "document"), snapshot, split)
+    return measure_encoder(partial(_encode, model, "query"), partial(_encode, model, "document"), snapshot, split)
 
 
 def novel_queries(known: pl.DataFrame, trained: Sequence[str], held_out: Sequence[str]) -> list[str]:
@@ -157,11 +196,7 @@ def compare(before: Metrics, after: Metrics, query_ids: Sequence[str]) -> Compar
 
 def write_report(report: TrainReport, folder: Path) -> None:
     """Write the files of a run beside its model, metrics.json last."""
-    borders = np.cumsum(report.training.steps_by_epoch)
-    steps = [
-        {"step": step, "epoch": int(np.searchsorted(borders, step)) + 1, "loss": loss}
-        for step, loss in enumerate(report.training.losses, start=1)
-    ]
+    steps = [figures.numbers() for figures in report.training.history]
     names = list(MEASURES)
     queries = report.held_out.before.per_query.join(
         report.held_out.after.per_query, on="query_id", suffix="_after", maintain_order="left"

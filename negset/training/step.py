@@ -1,111 +1,71 @@
-"""One step: a batch becomes vectors, vectors become losses, losses move the parameters."""
+"""One step: batches become vectors, vectors become losses, losses move the parameters."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 
 from negset.errors import ContractError, listed
-from negset.lots import id_keys
 from negset.training.batches import Batch
-from negset.training.examples import Examples, Rows
-from negset.training.model import Embed, Trainable
-from negset.training.objective import Loss, LossInputs, LossParams, Moment, find_loss, loss_params
-from schemas.config import TrainConfig
+from negset.training.binding import Binding
+from negset.training.distributed import average_gradients, sum_gradients
+from negset.training.examples import Examples
+from negset.training.gradients import Work, add_gradients
+from negset.training.objective import LossInputs, Moment
+from negset.training.sophia import EVERY, Sophia, pseudo_losses
 
-
-@dataclass(frozen=True)
-class Binding:
-    """A model and a loss, bound to the texts of a run. The keys are hashes of the ids, of 63 bits."""
-
-    model: Trainable
-    examples: Examples
-    embed_query: Embed
-    embed_document: Embed
-    loss: Loss
-    params: LossParams
-    temperature: float
-    query_keys: Rows
-    document_keys: Rows
-
-
-def bind(model: Trainable, examples: Examples, config: TrainConfig) -> Binding:
-    """Prepare the texts of `examples` for `model`, and the loss of `config`.
-
-    Raises ConfigError for a loss or option that does not exist.
-    """
-    found = find_loss(config.loss)
-    return Binding(
-        model,
-        examples,
-        model.bind(examples.query_texts, "query"),
-        model.bind(examples.document_texts, "document"),
-        found,
-        loss_params(found, config.loss_options),
-        config.temperature,
-        _keys(examples.query_ids),
-        _keys(examples.document_ids),
-    )
-
-
-def batch_losses(binding: Binding, batch: Batch, moment: Moment) -> torch.Tensor:
-    """Give the loss of each query of `batch`, with gradients, (B,)."""
-    vectors_BD = binding.embed_query(batch.queries_B)
-    vectors_CD = binding.embed_document(batch.candidates_C)
-    return binding.loss.compute(loss_inputs(binding, batch, vectors_BD, vectors_CD, moment), binding.params)
-
-
-def loss_inputs(
-    binding: Binding, batch: Batch, vectors_BD: torch.Tensor, vectors_CD: torch.Tensor, moment: Moment
-) -> LossInputs:
-    """Give what the loss of `binding` reads, on the device of the model."""
-
-    def moved(array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(binding.model.device)
-
-    return LossInputs(
-        queries_BD=vectors_BD,
-        candidates_CD=vectors_CD,
-        target_B=moved(batch.target_B),
-        masked_BC=moved(batch.masked_BC),
-        own_BC=moved(batch.own_BC),
-        weight_BC=moved(batch.weight_BC),
-        query_row_B=moved(batch.queries_B),
-        candidate_row_C=moved(batch.candidates_C),
-        query_key_B=moved(binding.query_keys[batch.queries_B]),
-        candidate_key_C=moved(binding.document_keys[batch.candidates_C]),
-        temperature=binding.temperature,
-        moment=moment,
-    )
+Optimizers = Sequence[torch.optim.Optimizer]
+Losses = Callable[[LossInputs], torch.Tensor]
 
 
 def take_step(
-    binding: Binding, optimizers: Sequence[torch.optim.Optimizer], batch: Batch, moment: Moment
-) -> torch.Tensor:
-    """Move the parameters once; give the loss of each query of the batch, without gradients.
+    binding: Binding, optimizers: Optimizers, batches: Sequence[Batch], moment: Moment, episode: object = None
+) -> list[torch.Tensor]:
+    """Move the parameters once by the gradients of all `batches`; give the losses of each, without gradients.
 
-    Raises ContractError naming the queries whose loss is not finite.
+    A batch has a loss for each query, (B,); their mean over the whole step is what is made smaller. Every `EVERY`
+    steps Sophia is shown how the loss bends first.
     """
-    losses_B = batch_losses(binding, batch, moment)
-    _check_finite(losses_B, batch, binding.examples)
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    losses_B.mean().backward()  # type: ignore[no-untyped-call]
+
+    def gradients(losses: Losses) -> list[torch.Tensor]:
+        return _gradients(binding, optimizers, batches, moment, episode, losses)
+
+    curved = [optimizer for optimizer in optimizers if isinstance(optimizer, Sophia)]
+    if curved and moment.step % EVERY == 0:
+        gradients(pseudo_losses)
+        for optimizer in curved:
+            optimizer.update_hessian(sum(len(batch.queries_B) for batch in batches))
+    losses = gradients(lambda inputs: binding.loss.compute(inputs, binding.params))
     if binding.model.pace.gradient_limit:
         torch.nn.utils.clip_grad_norm_(binding.model.module.parameters(), binding.model.pace.gradient_limit)
-    for optimizer in optimizers:
-        optimizer.step()
-    return losses_B.detach()
+    for moving in optimizers:
+        moving.step()
+    return losses
 
 
-def _check_finite(losses_B: torch.Tensor, batch: Batch, examples: Examples) -> None:
-    finite_B = torch.isfinite(losses_B.detach()).cpu().numpy()
+def check_finite(losses_B: torch.Tensor, batch: Batch, examples: Examples) -> None:
+    """Raise ContractError naming the queries of `batch` whose loss is not finite."""
+    finite_B = torch.isfinite(losses_B).cpu().numpy()
     if not finite_B.all():
         ids = [examples.query_ids[row] for row in batch.queries_B[~finite_B].tolist()]
         message = f"the loss of {len(ids)} queries is not finite: {listed(ids)}. Lower train.learning_rate"
         raise ContractError(message)
 
 
-def _keys(ids: Sequence[str]) -> Rows:
-    return (id_keys(list(ids)) >> np.uint64(1)).astype(np.int64)
+def _gradients(
+    binding: Binding,
+    optimizers: Optimizers,
+    batches: Sequence[Batch],
+    moment: Moment,
+    episode: object,
+    losses: Losses,
+) -> list[torch.Tensor]:
+    """Give all parameters the gradients of the mean of `losses` over the step, and nothing else."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    queries = sum(len(batch.queries_B) for batch in batches)
+    works = [Work(batch, moment, turn, queries, losses, episode) for turn, batch in enumerate(batches)]
+    found = [add_gradients(binding, work) for work in works]
+    sum_gradients(binding.model.module.parameters(), binding.world)
+    if binding.memory is not None:
+        average_gradients(binding.memory.parameters(), binding.world)
+    return found

@@ -18,7 +18,7 @@ def test_the_help_lists_every_command(capsys):
         main(["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    named = "init build train plan audit calibrate rules show verify probe tune demo"
+    named = "init build train merge plan audit calibrate rules losses show verify probe ablate transfer tune demo"
     for command in named.split():
         assert f"\n    {command}" in said
 
@@ -59,6 +59,22 @@ def test_rules_lists_rules_and_recipes(capsys):
     assert "share = 0.95" in capsys.readouterr().out
     assert main(["rules", "perc-pos"]) == 0
     assert "percent_of_positive share=0.95" in capsys.readouterr().out
+
+
+def test_losses_lists_each_with_what_it_needs(capsys):
+    assert main(["losses"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert len(lines) >= 15
+    assert "InfoNCE" in lines["info_nce"]
+    assert "needs" not in lines["info_nce"]
+    assert lines["gist"].endswith("(needs train.guide)")
+    assert lines["exact_softmax"].endswith('(needs train.candidates = "all")')
+    assert main(["losses", "margin_mse"]) == 0
+    shown = capsys.readouterr().out
+    assert "  needs train.teacher\n" in shown
+    assert "  scale = 1.0" in shown
+    assert main(["losses", "margin_mze"]) == 2
+    assert "did you mean 'margin_mse'" in capsys.readouterr().err
 
 
 def test_rules_lists_teachers_and_their_options_beside_the_rules(capsys):

@@ -77,3 +77,22 @@ def test_a_query_of_an_evaluation_file_is_dropped_or_stops_the_build(prefect_ser
     fates = read_set(home / "sets" / "small").table("fates")
     dropped = fates.filter(pl.col("fate") == "dropped").select("query_id", "reason").rows()
     assert dropped == [("q01", "query_leak"), ("q02", "query_leak")]
+
+
+def test_a_recipe_that_changed_under_its_name_is_no_drift_of_data(prefect_server, home, build_file, tmp_path, capsys):
+    """The same build file, whose own recipe now keeps a third of the negatives; before, that stopped the build."""
+    own = tmp_path / "own.toml"
+    own.write_text('[[rules]]\nname = "top"\nk = 3\n')
+    asked = ["build", str(build_file), "--set", f"recipe.name={own}", "--set", "recipe.negatives=0"]
+    assert main(asked) == 0
+    own.write_text('[[rules]]\nname = "top"\nk = 1\n')
+    assert main(asked) == 0, capsys.readouterr().err
+    checks = {check.name: check for check in report_of(resolve_version(home / "sets" / "small")).drift}
+    assert checks["drift_set"].scope.endswith("not compared, since rules changed")
+    assert "drift_rows" not in checks
+
+    # Another shipped recipe is a change of the build file. The corpus is compared all the same.
+    assert main(["build", str(build_file), "--set", "recipe.name=perc-pos"]) == 0, capsys.readouterr().err
+    checks = {check.name: check for check in report_of(resolve_version(home / "sets" / "small")).drift}
+    assert checks["drift_set"].scope.endswith("not compared, since recipe, rules changed")
+    assert checks["drift_source"].scope.startswith("against version")

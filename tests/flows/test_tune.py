@@ -3,12 +3,15 @@
 import json
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 
 from flows.cli import main
+from flows.commands.tune import explain
 from negset.configuration import load_build_config
 from negset.probing.opening import set_names
+from negset.probing.tuning import report_tuning
 from negset.publishing.reading import read_set
 
 pytestmark = pytest.mark.flow
@@ -99,3 +102,22 @@ def test_names_of_sets_are_short_until_two_share_one(tmp_path):
     one, other, file = tmp_path / "a" / "set", tmp_path / "b" / "set", tmp_path / "peer.parquet"
     assert set_names([one, file]) == {one: "set", file: "peer"}
     assert set_names([one, other]) == {one: str(one), other: str(other)}
+
+
+def test_tune_says_how_many_queries_were_measured_on_what_was_trained():
+    """What a fold could not keep apart stands in words beside the choice, and only where there is any."""
+    values = np.array([[0.5, 0.6], [0.4, 0.4]])
+    known = {"runs": [1, 1], "trained": [1, 1], "before": 0.1, "control": 0.2, "seed": 1}
+    said, silent = (
+        "\n".join(explain(report_tuning(["a", "b"], values, [True, True], shared=shared, **known))) for shared in (1, 0)
+    )
+    assert "1 of 2 queries were measured by a probe that was trained on one of their positives" in said
+    assert "positives" not in silent
+
+
+def test_tune_refuses_a_budget_that_is_too_small_before_it_mines(home, build_file, capsys):
+    assert main(["tune", str(build_file), "--recipes", "shifted,star", "--budget", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "the budget is 2: raise --budget or name fewer --recipes" in said
+    assert "selected" not in said
+    assert not list((home / "store").glob("cell*"))

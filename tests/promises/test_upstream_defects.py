@@ -1,6 +1,7 @@
 """Defects of other tools and of authors' code, each planted here; the numbers are those of the issue that lists them.
 
-D5 and D6 (geography), D7, D8, D11, D14 and D15 (losses and batches) stand with what they concern.
+D5 and D6 (geography) stand beside their miner, in `tests/negset/mining/miners/test_geo.py`; D7, D8, D11, D14 and D15
+(losses and batches) beside the losses, in `tests/negset/training`.
 """
 
 import math

@@ -9,7 +9,7 @@ from negset.arrays import Floats, Rows
 from negset.errors import ConfigError
 from negset.indexes.kind import EXACT
 from negset.indexes.search import OpenIndex, mine_indexed
-from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
+from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search, is_exact
 from negset.search import Corpus, Hits, open_corpus, pair_scores, search_corpus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     return OpenMiner(
         open_partition=partial(_open_partition, inputs, asked, queries, documents),
         score_pairs=partial(score_pairs, queries, documents),
-        exact=inputs.config.dense.index == EXACT,
+        exact=is_exact(inputs.config, "dense"),
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from negset.arrays import Floats, Rows
 from negset.fingerprint import fingerprint
-from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search
+from negset.mining.miner import Documents, MiningInputs, OpenMiner, Queries, Search, is_exact
 from negset.mining.places import EARTH_KM, Places, distance_km, placed, query_degrees, read_places
 from negset.search import DIGITS, Hits, canonical, join_hits, top_hits
 from schemas.config import GeoConfig
@@ -48,7 +48,7 @@ def open_miner(inputs: MiningInputs) -> OpenMiner:
     return OpenMiner(
         open_partition=partial(_open_partition, places, inputs.config.geo),
         score_pairs=partial(score_pairs, places),
-        exact=False,
+        exact=is_exact(inputs.config, "geo"),
     )
 
 

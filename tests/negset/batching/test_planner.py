@@ -111,7 +111,7 @@ def test_the_number_of_threads_does_not_matter(rich, tmp_path, monkeypatch, name
 
 
 def test_what_does_not_exist_is_named():
-    with pytest.raises(ConfigError, match="no batch plan 'ngam' .did you mean 'ngame'"):
+    with pytest.raises(ConfigError, match=r"no batch plan 'ngam' .did you mean 'ngame'"):
         find_plan("ngam")
     with pytest.raises(ConfigError, match=r"options of the plan ngame: sizes: .*Its options: doublings, size"):
         plan_params(find_plan("ngame"), {"sizes": 3})

@@ -74,6 +74,7 @@ def test_all_gates_on_one_set(made):
         "documents_licence",
         "queries_skewed_topic",
         "documents_inserted_words",
+        "documents_without_source",
     ]
     assert [name for name, check in checks.items() if not check.passed] == ["documents_licence"]
     assert checks["documents_licence"].rows == ({"doc_id": "d002", "licence": "secret"},)

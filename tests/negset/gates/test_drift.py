@@ -15,6 +15,7 @@ from negset.gates.drift import (
     rejected_changes,
     row_changes,
     score_shift,
+    settings_of,
 )
 from schemas.gates import DriftConfig
 from schemas.manifest import CandidateFunnel, QueryFunnel, SetCounts
@@ -198,3 +199,24 @@ def test_the_first_version_says_that_there_is_nothing_to_compare():
     (only,) = first_version()
     assert only.passed
     assert only.scope == "the first version: nothing to compare"
+
+
+def test_a_recipe_that_keeps_other_queries_is_no_drift_of_the_source(versions):
+    """Fifty queries of one topic that the recipe before had dropped: said, but not held against the source."""
+    before = versions("before")
+    now = versions("now", queries=usual_queries(new=50))
+    other = replace(now, settings={**now.settings, "recipe": {"name": "naive"}})
+    assert {check.severity for check in drift_checks(now, before, "abc", CONFIG) if not check.passed} == {"critical"}
+    (said,) = [check for check in drift_checks(other, before, "abc", CONFIG) if not check.passed]
+    assert (said.name, said.severity) == ("drift_topic", "warning")
+
+
+def test_settings_are_told_apart_by_rules_and_by_what_gates_leave_out():
+    """A recipe file that was edited has the same name; a gate's limit decides no row, what it drops does."""
+    config = {"recipe": {"name": "mine"}, "gates": {"hubs": {"depth": 10}, "query_leaks": "drop"}}
+    usual = settings_of(config, "rules")
+    assert settings_of(config, "other rules")["rules"] != usual["rules"]
+    looser = settings_of({**config, "gates": {"hubs": {"depth": 20}, "query_leaks": "drop"}}, "rules")
+    assert looser["leaving out"] == usual["leaving out"]
+    stricter = settings_of({**config, "gates": {"hubs": {"depth": 10}, "query_leaks": "fail"}}, "rules")
+    assert stricter["leaving out"] != usual["leaving out"]

@@ -147,16 +147,29 @@ def inputs():
 
 
 def test_a_query_has_the_property_of_its_positives():
-    skewed, inserted = poison_checks(*inputs(), BOTH)
+    skewed, inserted, nameless = poison_checks(*inputs(), BOTH)
     assert (skewed.passed, skewed.severity) == (False, "warning")
     assert (skewed.rows[0]["topic"], skewed.rows[0]["property"], skewed.rows[0]["marked"]) == ("bond", "negative", 52)
     assert skewed.value > 20
     assert inserted.passed
+    assert nameless.passed
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_documents_that_say_no_source_are_named(nothing):
+    """Comparing sources leaves them out; the wrong version so lets through whoever names none."""
+    queries, positives, documents = inputs()
+    first = documents["doc_id"].min()
+    blank = pl.when(pl.col("doc_id") == first).then(pl.lit(nothing, dtype=pl.String)).otherwise("source")
+    config = PoisonConfig(source="site", policy="fail")
+    found = poison_checks(queries, positives, documents.with_columns(source=blank), config)[-1]
+    assert (found.name, found.passed, found.severity) == ("documents_without_source", False, "critical")
+    assert [row["doc_id"] for row in found.rows] == [first]
 
 
 def test_only_named_columns_are_looked_at():
     named = [check.name for check in poison_checks(*inputs(), PoisonConfig(source="site"))]
-    assert named == ["documents_inserted_words"]
+    assert named == ["documents_inserted_words", "documents_without_source"]
     assert poison_checks(*inputs(), PoisonConfig()) == ()
     assert poison_checks(*inputs(), PoisonConfig(policy="off", source="site", property="sentiment")) == ()
     assert poison_checks(*inputs(), PoisonConfig(policy="fail", property="sentiment"))[0].severity == "critical"

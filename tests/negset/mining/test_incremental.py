@@ -1,5 +1,8 @@
 """A corpus that changed is patched, and gives the bytes of a build from nothing."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,7 @@ from negset.mining.cells import listed_cells, mine_cells, missing_cells, plan_ce
 from negset.mining.explaining import explain_cells
 from negset.mining.miner import MiningInputs
 from negset.store import Store
-from schemas.config import MineConfig, RandomConfig
+from schemas.config import DenseConfig, MineConfig, RandomConfig
 
 WORDS = [f"word{n}" for n in range(9)]
 
@@ -147,8 +150,6 @@ def test_more_documents_than_half_are_mined_from_nothing(world, store):
 
 
 def test_another_dataset_encoder_or_depth_is_not_built_upon(world, store, memory_snapshot, memory_vectors):
-    from dataclasses import replace
-
     world.build(store)
     world.documents |= {"e": "word1"}
     inputs = world.inputs(memory_snapshot, memory_vectors)
@@ -189,8 +190,6 @@ def test_what_is_damaged_costs_time_and_no_byte(world, store, damage, tmp_path):
 
 
 def test_the_plan_says_which_cells_run_and_why(world, store, memory_snapshot, memory_vectors):
-    from dataclasses import replace
-
     def reasons(**changes):
         inputs = replace(world.inputs(memory_snapshot, memory_vectors), **changes)
         return explain_cells(inputs, "dense", missing_cells(plan_cells(inputs, "dense"), store), store)
@@ -207,3 +206,19 @@ def test_the_plan_says_which_cells_run_and_why(world, store, memory_snapshot, me
     assert reasons() == ["1 partition: patched, queries came or changed or ask for more; their documents are the same"]
     world.documents |= {f"f{n}": "word1" for n in range(990)}
     assert reasons() == ["1 partition: mined whole, more than half of its documents are new"]
+
+
+def test_the_plan_promises_no_patch_of_lists_that_an_index_made(world, store, memory_snapshot, memory_vectors):
+    """What an index left out is not known, so mining starts anew; the plan once said "patched" all the same."""
+
+    def reasons():
+        inputs = world.inputs(memory_snapshot, memory_vectors, dense=DenseConfig(index="hnsw"))
+        inputs = replace(inputs, indexes=SimpleNamespace(content=""))  # every partition is too small for an index
+        return explain_cells(inputs, "dense", missing_cells(plan_cells(inputs, "dense"), store), store)
+
+    world.build(store)
+    world.queries |= {"new": "word1"}
+    why = "lists of this miner cannot be patched"
+    assert reasons() == [f"1 partition: mined whole, queries came or changed or ask for more, and {why}"]
+    world.documents |= {"e": "word1"}
+    assert reasons() == [f"1 partition: mined whole, its documents changed, and {why}"]

@@ -112,3 +112,41 @@ def test_wrong_numbers_are_named():
         spend_budget(1, np.zeros(2, dtype=int), np.ones(2), keys(2), np.array([1.0, 0.0]))
     with pytest.raises(ConfigError, match="a budget of -1"):
         spend_budget(-1, np.zeros(2, dtype=int), np.ones(2), keys(2))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 25), st.booleans())
+def test_what_is_kept_and_skipped_does_not_depend_on_the_order_of_rows(chance, budget, conflicts):
+    """The order is by need, then by key. The wrong version goes by rows, and skips whoever comes second."""
+    count = 20
+    cluster_Q = np.array([chance.randrange(3) for _ in range(count)])
+    need_Q = np.array([chance.choice([0.0, 0.5, 0.5, 1.0]) for _ in range(count)])
+    concepts = [chance.sample("abcdef", 2) for _ in range(count)]
+    turned = np.array(chance.sample(range(count), count))
+
+    def spent(order):
+        said = [concepts[row] for row in order] if conflicts else None
+        found = spend_budget(budget, cluster_Q[order], need_Q[order], keys(count)[order], None, said)
+        return set(order[found.kept_Q].tolist()), set(order[found.conflict_Q].tolist()), found.budget_C.sum()
+
+    kept, skipped, shared = spent(np.arange(count))
+    assert spent(turned) == (kept, skipped, shared)
+    assert not kept & skipped
+    assert len(kept) == shared if not conflicts else len(kept) <= shared
+
+
+def test_a_skipped_query_leaves_its_place_to_the_next_of_its_cluster():
+    need_Q = np.array([1.0, 0.9, 0.8, 0.7])
+    concepts = [["a"], ["b"], ["a", "b"], ["c"]]
+    found = spend_budget(3, np.zeros(4, int), need_Q, keys(4), None, concepts)
+    assert found.kept_Q.tolist() == [True, True, False, True]
+    assert found.conflict_Q.tolist() == [False, False, True, False]
+    full = spend_budget(2, np.zeros(4, int), need_Q, keys(4), None, concepts)
+    assert not full.conflict_Q.any()  # nobody asked for it: its reason is the budget
+
+
+def test_contradictions_count_across_clusters():
+    found = spend_budget(4, np.array([0, 1, 0, 1]), np.array([1.0, 0.9, 0.8, 0.7]), keys(4), None,
+                         [["a"], ["b"], ["a", "b"], ["a", "b"]])  # fmt: skip
+    assert found.kept_Q.tolist() == [True, True, False, False]
+    assert found.conflict_Q.tolist() == [False, False, True, True]

@@ -7,10 +7,16 @@ import pytest
 from negset import building
 from negset.configuration import load_build_config
 from negset.errors import ConfigError, InputError
-from negset.mining.query_choice import drop_faulty_pairs, keep_budget, missed_share, open_queries, read_pair_stats
+from negset.mining.query_choice import (
+    drop_faulty_pairs,
+    keep_budget,
+    open_queries,
+    read_pair_stats,
+    training_cost,
+)
 from negset.mining.recipe import bind_recipe, load_recipe
 from negset.mining.selection_inputs import open_selection_inputs
-from schemas.config import RecipeConfig
+from schemas.config import BuildConfig, EncoderConfig, MineConfig, RecipeConfig, SourceConfig
 
 QUERIES = 30
 
@@ -84,18 +90,6 @@ def test_a_file_that_holds_no_losses_is_named(tmp_path, content):
         read_pair_stats(path)
 
 
-def test_what_positives_miss_is_one_less_the_reciprocal_rank(mined_candidates):
-    first = mined_candidates(
-        [0.9, 0.8, 0.7, 0.6],
-        query=[0, 0, 0, 1],
-        doc=[0, 1, 2, 3],
-        rank_dense=[1, 2, 4, None],
-        is_positive=[False, True, True, True],
-    )
-    second = mined_candidates([0.5], query=2, is_positive=True, rank_dense=[1])
-    assert missed_share([first, second], 4).tolist() == [0.5, 1.0, 0.0, 1.0]
-
-
 def test_the_budget_goes_to_the_worse_cluster_first(known):
     rows = open_queries(known)
     vectors_QD = np.eye(2)[np.arange(QUERIES) % 2] * 10
@@ -154,3 +148,71 @@ def test_a_build_weighs_by_losses_and_names_their_file_by_content_alone(select, 
     key = building.selection_key(config, selected.refs)
     frame.with_columns(pl.col("loss") + 1).write_parquet(build_file.parent / "losses.parquet")
     assert building.selection_key(config, selected.refs) != key
+
+
+def test_a_contradiction_has_its_reason_and_the_next_takes_its_place(known):
+    rows = open_queries(known)
+    concepts = [["a"], ["b"], ["a", "b"], *([f"own {at}"] for at in range(3, QUERIES))]
+    need_Q = np.linspace(1, 0.5, QUERIES)
+    found = keep_budget(known, rows, np.ones((QUERIES, 2)), need_Q, RecipeConfig(query_budget=4), None, concepts)
+    assert open_queries(found).to_list() == [0, 1, 3, 4]
+    assert reasons(found)["q02"] == "conflict"
+    assert reasons(found)["q05"] == "budget"
+
+
+def test_a_query_that_costs_more_is_taken_later(known):
+    assert training_cost("a b") < training_cost("a b c")
+    assert training_cost("") == training_cost("one") == pytest.approx(2 * np.log(2))
+    need_Q, cost_Q = np.ones(QUERIES), np.full(QUERIES, 5.0)
+    cost_Q[7] = 1.0
+    found = keep_budget(known, open_queries(known), np.ones((QUERIES, 2)), need_Q, RecipeConfig(query_budget=1), cost_Q)
+    assert open_queries(found).to_list() == [7]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["recipe.query_conflicts=skip"], "recipe.query_conflicts has no effect without recipe.query_budget"),
+        (["recipe.query_budget=5", "recipe.query_need=margin_drop"], "names no recipe.query_reference"),
+        (["recipe.query_budget=5", "recipe.query_reference=bm25"], "recipe.query_reference has no effect"),
+        (
+            ["recipe.query_budget=5", "recipe.query_need=divergence", "recipe.query_reference=guid"],
+            "'guid', whose scores this build cannot compare .*; it has those of nobody else",
+        ),
+        (
+            ["recipe.query_budget=5", "recipe.query_need=divergence", "recipe.query_reference=dense"],
+            "'dense', whose scores this build cannot compare",  # with themselves
+        ),
+    ],
+)
+def test_options_of_a_budget_that_cannot_work_are_refused(build_file, options, said):
+    config = load_build_config(build_file, ['mine.miners=["dense"]', *options])
+    with pytest.raises(ConfigError, match=said):
+        building.bind(config)
+
+
+def test_a_budget_that_skips_and_compares_is_of_a_build(tmp_path, store, select, collection):
+    """Of three texts, two of which share a word with the third, the last to come is skipped."""
+    texts = ["red, apple", "whale, blue", "red, whale", "moss, green"]
+    documents = {f"d{at}": text for at, text in enumerate(texts)}
+    queries = {f"q{at}": f"{text}?" for at, text in enumerate(texts)}
+    folder = collection(tmp_path / "c", documents, queries, [(f"q{at}", f"d{at}", 1) for at in range(4)])
+
+    def fates(**recipe):
+        config = BuildConfig(
+            name="paser",
+            source=SourceConfig(format="parquet", path=str(folder)),
+            encoder=EncoderConfig(backend="hashing", dimensions=16),
+            mine=MineConfig(miners=("dense", "bm25"), depth=3),
+            recipe=RecipeConfig(name="naive", negatives=1, query_budget=4, query_clusters=1, **recipe),
+        )
+        table = select(config, store).table("fates")
+        return dict(
+            table.filter(pl.col("fate") == "dropped").select("query_id", pl.col("reason").cast(str)).iter_rows()
+        )
+
+    assert "conflict" not in fates().values()
+    skipped = fates(query_conflicts="skip")
+    assert list(skipped.values()).count("conflict") == 1
+    assert set(skipped) <= {"q0", "q1", "q2"}
+    assert fates(query_need="margin_drop", query_reference="bm25", query_conflicts="skip", query_cost="length")

@@ -18,6 +18,7 @@ PLAIN = [
     *["perc-pos", "random", "sample4geo", "shifted", "simans", "star", "strata"],
 ]
 TAUGHT = {
+    "adapted": "adapter",
     "ar2": "relevance",
     "cet": "selection",
     "clipn": "yes_no",

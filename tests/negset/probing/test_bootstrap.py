@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from negset.probing.bootstrap import chosen_interval, compare_with, holm, interval
+from negset.probing.bootstrap import (
+    _resample_runs,
+    chosen_interval,
+    compare_with,
+    holm,
+    interval,
+    measure_gains,
+    measure_runs,
+)
 
 
 def test_holm_by_hand():
@@ -69,3 +77,34 @@ def test_the_same_seed_gives_the_same_numbers():
     values = np.random.default_rng(6).normal(size=(3, 40))
     assert compare_with(values, 1, 7) == compare_with(values, 1, 7)
     assert chosen_interval(values, 7) == chosen_interval(values, 7)
+
+
+def test_runs_are_resampled_with_queries():
+    """Three runs that differ by .1 on all queries alike: over queries alone the interval would have no width."""
+    gains = np.array([[0.0], [0.1], [0.2]]) + np.zeros((3, 50))
+    (found,) = measure_runs([gains], 1)
+    assert found.difference.mean == pytest.approx(0.1)
+    assert found.difference.high - found.difference.low > 0.15
+    (sure,) = measure_runs([np.full((3, 50), 0.1)], 1)
+    assert (sure.difference.low, sure.difference.high) == (pytest.approx(0.1), pytest.approx(0.1))
+    with pytest.raises(ValueError, match="1 runs say nothing"):
+        measure_runs([gains[:1]], 1)
+
+
+def test_the_variance_of_few_runs_is_that_of_their_mean():
+    """Drawing as many as there are would give (n - 1) / n of it: two thirds with three runs."""
+    runs = np.array([[-1.0], [0.0], [1.0]]) + np.zeros((3, 5))
+    resampled = _resample_runs(runs, 1)
+    assert resampled.var() == pytest.approx(runs[:, 0].var(ddof=1) / 3, rel=0.05)
+
+
+def test_gains_of_different_queries_are_corrected_together():
+    chance = np.random.default_rng(1)
+    clear, still = chance.normal(0.1, 0.1, 60), chance.normal(0.0, 0.1, 40)
+    first, second = measure_gains([clear, still], 3)
+    assert first.real
+    assert not second.real
+    assert first.adjusted == pytest.approx(min(1.0, 2 * first.chance))
+    alone = measure_gains([clear], 3)[0]
+    assert alone.adjusted == alone.chance
+    assert alone.difference == first.difference

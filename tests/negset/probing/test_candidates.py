@@ -50,6 +50,15 @@ def test_a_recipe_that_draws_random_documents_gets_them():
     assert found["random of the whole corpus"].config.mine.miners == ("random",)
 
 
+def test_each_recipe_is_also_tried_on_what_its_basis_alone_proposes():
+    found = list_candidates(_config(("dense", "bm25", "random"), by="bm25"))
+    tried = {one.name: one.config.mine.miners for one in found.tried}
+    assert tried["naive of bm25 alone"] == ("bm25",)
+    assert tried["star of bm25 alone"] == ("bm25", "random")
+    assert tried["naive"] == ("dense", "bm25", "random")
+    assert not any("alone" in one.name for one in list_candidates(_config(("dense", "random"))).tried)
+
+
 def test_a_recipe_that_needs_scores_is_left_out_where_there_are_none():
     found = list_candidates(_config(("random",), name="random"))
     left_out = {name.split()[0]: reason for name, reason in found.left_out.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from negset.errors import ConfigError
 from negset.probing.candidates import CURRENT, list_candidates
-from negset.probing.choosing import choose_recipe, distinct_ledgers
+from negset.probing.choosing import choose_recipe, distinct_ledgers, require_budget
 from negset.probing.collection import open_collection
 from negset.probing.examples import ProbeSet
 from negset.probing.folds import cross_folds
@@ -177,3 +177,15 @@ def test_a_ledger_that_could_not_be_mined_leaves_its_recipes_out(tmp_path, store
     assert report.chosen == CURRENT
     assert set(left_out.values()) == {"no key"}
     assert "star" in left_out
+
+
+def test_a_budget_that_cannot_reach_is_refused_before_anything_is_mined():
+    """Candidates whose teacher is not configured are not tried and do not count: `llm-judge` has no URL here."""
+    config = BuildConfig(name="a", source=SourceConfig(format="beir"), recipe=RecipeConfig(name="naive"))
+    candidates = list_candidates(config, ["shifted", "llm-judge"]).tried
+    configured = [one.name for one in candidates if not one.name.startswith("llm-judge")]
+    assert len(configured) < len(candidates)
+    with pytest.raises(ConfigError, match=rf"{len(configured)} candidates need .* the budget is 3: raise --budget"):
+        require_budget(candidates, 3)
+    require_budget(candidates, 0)
+    require_budget(candidates, 99)

@@ -72,3 +72,43 @@ class Planted:
 @pytest.fixture
 def planted() -> Planted:
     return Planted()
+
+
+@pytest.fixture(scope="session")
+def planted_once() -> Planted:
+    """Give the planted world to fixtures that live longer than a test."""
+    return Planted()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """Give the folder of a two-layer BERT with random weights."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = [f"{kind}{place}" for kind in ("ask", "body", "word", "filler", "noise") for place in range(6)]
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        settings = BertConfig(
+            vocab_size=len(words) + 5, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+        )
+        BertModel(settings).save_pretrained(folder / "bert")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
+    bert = Transformer(str(folder / "bert"))
+    pooling = Pooling(bert.get_embedding_dimension())
+    SentenceTransformer(modules=[bert, pooling], device="cpu").save(str(folder / "model"), create_model_card=False)
+    return folder / "model"
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Give what registers a loss for one test alone."""
+    from negset.training import objective
+
+    objective.losses()
+    monkeypatch.setattr(objective, "_REGISTRY", dict(objective._REGISTRY))
+    return objective.loss

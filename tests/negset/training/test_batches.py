@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negset.training.batches import Planned, collate_batch, mask_candidates, shuffled_plan
+from negset.training.batches import Planned, collate_batch, shuffled_plan
 from negset.training.examples import Examples, Groups
 
 
@@ -59,10 +59,10 @@ def test_another_querys_hard_negative_that_is_a_known_positive_is_masked():
 
 def test_the_mask_matrix_of_star():
     world = examples([[10, 11], [1]], [[5], [11]])
-    shared = np.array([1, 5, 10, 11])
-    own = np.zeros((2, 4), dtype=bool)
-    masked = mask_candidates(world, np.array([0, 1]), shared, np.array([10, 1]), own, in_batch=True)
-    assert masked.tolist() == [[False, False, False, True], [False, False, False, False]]
+    planned = Planned(np.array([0, 1]), in_batch=True, positives_B=np.array([10, 1]))
+    batch = collate_batch(world, planned, seed=1, epoch=0)
+    assert batch.candidates_C.tolist() == [1, 5, 10, 11]
+    assert batch.masked_BC.tolist() == [[False, False, False, True], [False, False, False, False]]
 
 
 def test_a_document_that_two_queries_bring_is_one_candidate():
@@ -126,8 +126,8 @@ def test_weights_and_own_negatives_stand_where_the_query_and_its_negatives_meet(
     world = replace(examples([[0], [1]], [[3, 2], [3]]), negative_weights=np.array([0.5, 2.0, 4.0], dtype=np.float32))
     batch = collate_batch(world, Planned(np.array([1, 0]), in_batch=True), seed=1, epoch=0)
     assert batch.candidates_C.tolist() == [0, 1, 2, 3]
-    assert batch.own_BC.tolist() == [[False, False, False, True], [False, False, True, True]]
-    assert batch.weight_BC.tolist() == [[1.0, 1.0, 1.0, 4.0], [1.0, 1.0, 2.0, 0.5]]
+    assert batch.cells.own_BC().tolist() == [[False, False, False, True], [False, False, True, True]]
+    assert batch.cells.weight_BC().tolist() == [[1.0, 1.0, 1.0, 4.0], [1.0, 1.0, 2.0, 0.5]]
 
 
 def test_a_plan_masks_pairs_and_chooses_positives_but_never_masks_a_positive():
@@ -175,3 +175,29 @@ def test_groups_are_gathered_in_the_order_asked_for(places):
     index, rows = three.take(np.array(places, dtype=np.int64))
     assert rows.tolist() == [r for place in places for r in rows_of[place]]
     assert index.tolist() == [at for at, place in enumerate(places) for _ in rows_of[place]]
+
+
+def test_at_eighty_thousand_queries_what_collides_is_counted_and_no_matrix_is_made():
+    """One query in ten thousand is relevant to the positive of another too. As a matrix, the mask would be 6.4 GB."""
+    size = 80_000
+    known = [[row, (row + 1) % size] if row % 10_000 == 0 else [row] for row in range(size)]
+    world = examples([[row] for row in range(size)], [[]] * size, known)
+    batch = collate_batch(world, Planned(np.arange(size), in_batch=True), seed=1, epoch=0)
+    assert batch.cells.row_E.tolist() == list(range(0, size, 10_000))
+    assert batch.cells.column_E.tolist() == list(range(1, size, 10_000))
+    assert batch.cells.masked_block(slice(10_000, 10_002), slice(10_000, 10_003)).tolist() == [
+        [False, True, False],
+        [False, False, False],
+    ]
+    alone = collate_batch(world, Planned(np.arange(size), in_batch=False), seed=1, epoch=0)
+    assert alone.cells.counted_B().tolist() == [1] * size
+
+
+def test_a_plan_chooses_among_a_querys_negatives_and_brings_others():
+    world = replace(examples([[0], [1]], [[3, 2], [4]]), negative_weights=np.array([0.5, 2.0, 4.0], dtype=np.float32))
+    planned = Planned(np.array([1, 0]), False, negatives=groups([3], [2]))
+    batch = collate_batch(world, planned, seed=1, epoch=0)
+    assert batch.candidates_C.tolist() == [0, 1, 2, 3]
+    counted = {pair for pair, counts in cells(world, batch).items() if counts}
+    assert counted == {("q0", "d00"), ("q0", "d02"), ("q1", "d01"), ("q1", "d03")}
+    assert batch.cells.own_weight_H.tolist() == [1.0, 2.0]  # of what is none of its own, and of its second one

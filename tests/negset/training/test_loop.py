@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 import torch
 
-from negset.errors import ArtifactError, ContractError
-from negset.training.checkpoint import CHECKPOINT
+from negset.errors import ContractError
 from negset.training.examples import build_examples
-from negset.training.loop import train_encoder
+from negset.training.loop import clear_run, train_encoder
 from negset.training.model import open_model
+from negset.training.records import PAIRS, STEPS, open_journals
 from schemas.config import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
@@ -24,9 +24,9 @@ def examples(planted):
     return build_examples(planted.tables(), NO_KNOWN, pl.Series([], dtype=pl.String), split="train")
 
 
-def trained(planted, examples, settings, folder, progress=lambda *_: None):
+def trained(planted, examples, settings, folder, progress=lambda *_: None, **more):
     model = open_model(settings, planted.start())
-    training = train_encoder(model, examples, settings, folder, progress)
+    training = train_encoder(model, examples, settings, folder, progress, **more)
     return training, {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
 
 
@@ -56,21 +56,88 @@ def test_the_state_of_the_callers_generator_does_not_matter_and_is_kept(planted,
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("kill_at", [1, 4, 7, 14])
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, tmp_path, kill_at):
-    whole, parameters = trained(planted, examples, config(), tmp_path / "whole")
-
+def killer(at):
     def kill(step, done, total):
-        if done == kill_at:
+        if done == at:
             raise KilledError
 
+    return kill
+
+
+@pytest.mark.parametrize(("accumulate", "kill_at"), [(1, 1), (1, 4), (1, 5), (1, 7), (1, 15), (2, 3), (2, 5), (2, 9)])
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, tmp_path, kill_at, accumulate):
+    """Five batches an epoch: with two of them a step, the checkpoint at step 4 lies in the middle of an epoch."""
+    settings = config(accumulate=accumulate, mini_batch=3)
+    whole, parameters = trained(planted, examples, settings, tmp_path / "whole")
     with pytest.raises(KilledError):
-        trained(planted, examples, config(), tmp_path / "cut", kill)
-    resumed, same = trained(planted, examples, config(), tmp_path / "cut")
+        trained(planted, examples, settings, tmp_path / "cut", killer(kill_at))
+    resumed, same = trained(planted, examples, settings, tmp_path / "cut")
     assert resumed.resumed_at == (kill_at - 1) // 4 * 4
     assert resumed.losses == whole.losses
     assert all(torch.equal(parameters[name], same[name]) for name in parameters)
-    assert not (tmp_path / "cut" / CHECKPOINT).exists()
+
+
+def test_a_run_is_killed_again_and_again(planted, examples, tmp_path):
+    whole, parameters = trained(planted, examples, config(), tmp_path / "whole")
+    for kill_at in (6, 6, 10, 13):
+        with pytest.raises(KilledError):
+            trained(planted, examples, config(), tmp_path / "cut", killer(kill_at))
+    resumed, same = trained(planted, examples, config(), tmp_path / "cut")
+    assert resumed.resumed_at == 12
+    assert resumed.losses == whole.losses
+    assert all(torch.equal(parameters[name], same[name]) for name in parameters)
+    pairs = [open_journals(tmp_path / name)[PAIRS].read().tolist() for name in ("whole", "cut")]
+    assert pairs[0] == pairs[1]
+    assert len(pairs[0]) == 24 * 3
+
+
+def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(planted, examples, tmp_path):
+    whole, parameters = trained(planted, examples, config(), tmp_path / "whole")
+    with pytest.raises(KilledError):
+        trained(planted, examples, config(), tmp_path / "cut", killer(14))
+    newest = tmp_path / "cut" / "checkpoints" / "step_12" / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    resumed, same = trained(planted, examples, config(), tmp_path / "cut")
+    assert resumed.resumed_at == 8
+    assert len(resumed.passed_over) == 1
+    assert "step_12" in resumed.passed_over[0]
+    assert resumed.losses == whole.losses
+    assert all(torch.equal(parameters[name], same[name]) for name in parameters)
+
+
+def test_a_journal_that_lost_rows_takes_the_checkpoints_with_it_that_counted_them(planted, examples, tmp_path):
+    whole, _ = trained(planted, examples, config(), tmp_path / "whole")
+    with pytest.raises(KilledError):
+        trained(planted, examples, config(), tmp_path / "cut", killer(14))
+    pairs = tmp_path / "cut" / PAIRS
+    pairs.write_bytes(pairs.read_bytes()[: 45 * 32])  # 39 rows at step 8, 58 at step 12
+    resumed, _ = trained(planted, examples, config(), tmp_path / "cut")
+    assert resumed.resumed_at == 8
+    assert resumed.losses == whole.losses
+
+
+def test_the_last_checkpoints_are_there_until_the_run_is_cleared(planted, examples, tmp_path):
+    trained(planted, examples, config(keep_checkpoints=2), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step_12", "step_8"]
+    assert (tmp_path / STEPS).is_file()
+    clear_run(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_figures_of_each_step_are_told_and_kept(planted, examples, tmp_path):
+    told = []
+    training, _ = trained(planted, examples, config(accumulate=2), tmp_path, tell=told.append)
+    assert tuple(told) == training.history
+    assert [(one.step, one.epoch, one.queries) for one in told[:4]] == [(1, 1, 10), (2, 1, 10), (3, 1, 4), (4, 2, 10)]
+    assert {one.steps for one in told} == {9}
+    assert [one.learning_rate for one in told] == sorted([one.learning_rate for one in told], reverse=True)
+    assert all(one.queries_per_second > 0 and one.gpu_mib is None for one in told)
+    assert "gpu_mib" not in told[0].numbers()
+
+
+def test_batches_too_small_for_a_step_are_not_carried_into_the_next_epoch(planted, examples, tmp_path):
+    training, _ = trained(planted, examples, config(accumulate=3, epochs=2), tmp_path)
+    assert [one.queries for one in training.history] == [15, 9, 15, 9]
 
 
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(planted, examples, tmp_path):
@@ -89,23 +156,6 @@ def test_how_often_checkpoints_are_written_changes_nothing(planted, examples, tm
     often, _ = trained(planted, examples, config(checkpoint_every=1), tmp_path / "a")
     never, _ = trained(planted, examples, config(checkpoint_every=1000), tmp_path / "b")
     assert often.losses == never.losses
-
-
-def test_a_damaged_checkpoint_is_named(planted, examples, tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes(b"torn")
-    with pytest.raises(ArtifactError, match=r"checkpoint\.pt.*Delete it"):
-        trained(planted, examples, config(), tmp_path)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(planted, examples, tmp_path):
-    class Bomb:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "exploded"), "w"))
-
-    torch.save({"run": Bomb()}, tmp_path / CHECKPOINT)
-    with pytest.raises(ArtifactError, match="Delete it"):
-        trained(planted, examples, config(), tmp_path)
-    assert not (tmp_path / "exploded").exists()
 
 
 def test_a_loss_that_is_not_finite_names_its_queries(planted, examples, tmp_path):

@@ -6,8 +6,10 @@ import pytest
 from negset.errors import ConfigError
 from negset.evaluation import evaluate_encoder
 from negset.training.examples import SetTables
+from negset.training.reports.run_files import read_records
 from negset.training.run import novel_queries, run_training
 from schemas.config import TrainConfig
+from schemas.run_report import RunReportConfig
 
 
 def config(**changes) -> TrainConfig:
@@ -98,3 +100,25 @@ def test_what_is_saved_is_what_was_measured(planted, tmp_path):
     loaded = SentenceTransformer(str(report.model_folder), device="cpu", local_files_only=True)
     metrics = evaluate_encoder(loaded.encode_query, loaded.encode_document, planted, "test")
     assert metrics.numbers() == report.held_out.after.numbers()
+
+
+def test_what_a_run_needs_to_be_reported_is_kept(planted, tmp_path):
+    report = run_training(planted.tables(), planted, config(epochs=3), tmp_path, planted.start())
+    records = read_records(tmp_path)
+    assert records.trained.height == report.trained == 24
+    first = records.rankings.filter(pl.col("rank") == 1).with_columns(pl.col("model").cast(pl.String))
+    assert first.height == 2 * 12
+    known = planted.qrels().filter(pl.col("relevance") >= 1)
+    for model, metrics in (("before", report.held_out.before), ("after", report.held_out.after)):
+        hit = first.filter(pl.col("model") == model).join(known, on=["query_id", "doc_id"], how="semi").height
+        best = metrics.per_query.filter(pl.col("mrr_at_10") == 1).height
+        assert hit == best
+    assert set(records.metrics["health"]) == {"before", "after"}
+
+
+def test_a_domain_field_that_no_query_has_is_refused_before_training(planted, tmp_path):
+    planted._queries = planted._queries.with_columns(metadata=pl.lit('{"topic": "x"}'))
+    asked = config(epochs=1, report=RunReportConfig(domain_field="topic_"))
+    with pytest.raises(ConfigError, match="did you mean 'topic'"):
+        run_training(planted.tables(), planted, asked, tmp_path, planted.start())
+    assert not list(tmp_path.iterdir())

@@ -88,7 +88,15 @@ def test_what_has_no_place_is_in_no_proposal_and_is_counted(inputs, cell_rows, s
     assert "1 of 3 queries and 1 of 7 documents have no coordinates" in caplog.text
 
 
-def test_degrees_are_no_radians(inputs, cell_rows, store):
+def test_d6_the_first_document_is_a_neighbour_like_any_other(inputs, cell_rows, store):
+    """Sample4Geo keeps a neighbour where its number is true, which 0 is not: Paris, the first by id, would be gone."""
+    given = inputs(queries={"london": QUERIES["london"], "here": CITIES["0"]})
+    found = proposed(cell_rows(given, "geo", store))
+    assert found["london"][:2] == ["oxford", "0"]
+    assert found["here"][0] == "0"
+
+
+def test_d5_degrees_are_no_radians(inputs, cell_rows, store):
     # 400 places: who feeds degrees to a formula that wants radians finds 4 % of the neighbours
     chance = np.random.default_rng(3)
     places = np.column_stack([chance.uniform(25, 49, 400), chance.uniform(-124, -67, 400)])

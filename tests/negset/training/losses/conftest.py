@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from negset.training.cells import cells_of
 from negset.training.objective import LossInputs, Moment
 
 MOMENT = Moment(seed=13, epoch=0, epochs=1, step=0, steps=1)
@@ -14,6 +15,8 @@ def make_inputs(
     *,
     target: torch.Tensor | None = None,
     masked: torch.Tensor | None = None,
+    own_BC: torch.Tensor | None = None,
+    weight_BC: torch.Tensor | None = None,
     temperature: float = 1.0,
     moment: Moment = MOMENT,
     **others,
@@ -25,9 +28,11 @@ def make_inputs(
             "queries_BD": queries,
             "candidates_CD": candidates,
             "target_B": rows if target is None else target,
-            "masked_BC": torch.zeros(shape, dtype=torch.bool) if masked is None else masked,
-            "own_BC": torch.zeros(shape, dtype=torch.bool),
-            "weight_BC": torch.ones(shape),
+            "cells": cells_of(
+                torch.zeros(shape, dtype=torch.bool) if masked is None else masked,
+                torch.zeros(shape, dtype=torch.bool) if own_BC is None else own_BC,
+                torch.ones(shape) if weight_BC is None else weight_BC,
+            ),
             "query_row_B": rows,
             "candidate_row_C": columns,
             "query_key_B": rows * 7919 + 11,
