@@ -23,6 +23,7 @@ from negset.store import make_folder, write_durably
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
+from negset.training.label_bias import LabelBias, run_label_bias
 from negset.training.launch import choose_backend, launch_training
 from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
@@ -70,7 +71,8 @@ class TrainReport:
 
     `novel` are the held-out queries that share no positive with a trained query: what an encoder learned about
     single documents does not help it there. It is None where all share one. `health` is what a sample says of the model
-    before and after; empty for fewer than two held-out queries.
+    before and after; empty for fewer than two held-out queries. `label_bias` compares the trained model's loss over the
+    set's negatives with that over all documents; None where these are too many or no query has a negative.
     """
 
     model_folder: Path
@@ -79,6 +81,7 @@ class TrainReport:
     trained: int
     left_out: Mapping[str, int]
     health: tuple[Health, ...]
+    label_bias: LabelBias | None
     training: Training
     device: str
     threads: int
@@ -90,6 +93,7 @@ class TrainReport:
             "held_out": self.held_out.numbers(),
             "novel": None if self.novel is None else self.novel.numbers(),
             "health": dict(zip(("before", "after"), (one.numbers() for one in self.health), strict=False)),
+            "label_bias": None if self.label_bias is None else self.label_bias.numbers(),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
             "steps": len(self.training.history),
@@ -155,6 +159,7 @@ def run_training(
         trained=len(examples.query_ids),
         left_out=examples.left_out,
         health=tuple(health),
+        label_bias=run_label_bias(model, examples, config),
         training=training,
         device=str(model.device),
         threads=torch.get_num_threads(),
