@@ -18,6 +18,7 @@ from negset.training.reports.health import EXAMINED
 from negset.training.reports.label_bias import LabelBiasFigures, describe_label_bias, explain_label_bias
 from negset.training.reports.regressions import GroupChange, regressions
 from negset.training.reports.report import RunReport
+from negset.training.reports.taught import TaughtFigures, describe_taught
 from negset.training.reports.weight_noise import DRAWS, SCALE
 from schemas.config import TrainConfig
 
@@ -217,7 +218,18 @@ def _losses(report: RunReport) -> list[Html]:
     history = report.records.history
     losses = history.get_column("loss").cast(pl.Float64).to_numpy() if history.height else np.empty(0)
     counts = history.group_by("epoch", maintain_order=True).len().get_column("len").to_list() if history.height else []
-    return [tag("div", loss_chart(losses, counts), epoch_chart(report.epochs), class_="charts"), *_label_bias(report)]
+    return [
+        tag("div", loss_chart(losses, counts), epoch_chart(report.epochs), class_="charts"),
+        *_label_bias(report),
+        *_taught(report),
+    ]
+
+
+def _taught(report: RunReport) -> list[Html]:
+    found = report.records.metrics.get("teacher")
+    if found is None:
+        return []
+    return [tag("p", text(f"The teacher {describe_taught(TaughtFigures.model_validate(found))}."), class_="quiet")]
 
 
 def _label_bias(report: RunReport) -> list[Html]:

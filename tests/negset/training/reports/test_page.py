@@ -131,6 +131,17 @@ def test_the_loss_over_all_documents_is_shown_or_said_to_be_missing(run):
     assert "over all documents was not measured" in render_run(report_run(folder, world, config), world, config, "p")
 
 
+def test_queries_that_the_teacher_did_not_score_are_counted(run):
+    world, folder, config = run
+    assert "The teacher" not in render_run(report_run(folder, world, config), world, config, "planted")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["teacher"] is None
+    taught = {"queries": 24, "taught": 20, "without_positive": 3, "without_negative": 1}
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"teacher": taught}))
+    page = render_run(report_run(folder, world, config), world, config, "planted")
+    assert "The teacher taught 20 of 24 queries" in page
+
+
 def test_without_losses_of_pairs_the_page_says_so(run):
     world, folder, config = run
     (folder / "pair_stats.parquet").unlink()
