@@ -123,8 +123,8 @@ def _show_order(groups: "list[BucketGroup]", order: "Order") -> None:
         ]
         for group in groups
     ]
-    title = f"neighbouring buckets of training queries by {order} whose gradients agree"
-    print_table(make_console(), title, ("buckets", "queries", "from", "to"), rows)
+    print(f"Training queries by {order}, in ten buckets: neighbours whose gradients agree stand together.")
+    print_table(make_console(), "", ("buckets", "queries", "from", "to"), rows)
 
 
 def _value(value: float, order: "Order") -> str:

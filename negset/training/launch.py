@@ -7,8 +7,11 @@ from pathlib import Path
 
 import torch
 
+from negset.batching.following import training_plan
+from negset.batching.reading import OpenedPlan
 from negset.errors import ConfigError
 from negset.progress import Progress, no_progress
+from negset.training.batches import PlannedBatches
 from negset.training.distributed import World
 from negset.training.examples import Examples
 from negset.training.loop import Training, train_encoder
@@ -28,6 +31,7 @@ class _Job:
     config: TrainConfig
     folder: Path
     signals: Signals
+    plan: OpenedPlan | None
 
 
 def launch_training(
@@ -40,8 +44,11 @@ def launch_training(
     *,
     signals: Signals = NO_SIGNALS,
     tell: Tell = tell_nobody,
+    plan: OpenedPlan | None = None,
 ) -> Training:
     """Train as `train_encoder` does, in `config.processes` processes; `model`, just opened, ends up trained.
+
+    The batches are those of `plan`, or in a random order.
 
     One alone is this process. Of several, each opens the model of `config` from `start`, embeds its part of every batch
     and sees the vectors of all. Without dropout the result is that of one process up to rounding; with it each process
@@ -51,7 +58,8 @@ def launch_training(
     """
     backend = choose_backend(model.device, config)
     if config.processes == 1:
-        return train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell)
+        by = _batches(plan, examples, config)
+        return train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
 
     def hear(said: object) -> None:
         if isinstance(said, StepFigures):
@@ -59,10 +67,16 @@ def launch_training(
         elif isinstance(said, tuple):
             progress(*said)
 
-    job = _Job(start, examples, config, folder, signals)
+    job = _Job(start, examples, config, folder, signals, plan)
     training, parameters = run_processes(partial(_train_part, job), config.processes, backend, hear)
     model.module.load_state_dict(torch.load(io.BytesIO(parameters), map_location=model.device, weights_only=True))
     return training
+
+
+def _batches(plan: OpenedPlan | None, examples: Examples, config: TrainConfig) -> PlannedBatches | None:
+    if plan is None:
+        return None
+    return PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.batches)
 
 
 def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
@@ -76,7 +90,15 @@ def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
         say(figures)
 
     training = train_encoder(
-        model, job.examples, job.config, job.folder, report, signals=job.signals, tell=tell, world=world
+        model,
+        job.examples,
+        job.config,
+        job.folder,
+        report,
+        signals=job.signals,
+        tell=tell,
+        world=world,
+        by=_batches(job.plan, job.examples, job.config),
     )
     parameters = io.BytesIO()
     if world.first:
