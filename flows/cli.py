@@ -15,8 +15,9 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
-    "batches": "plan which queries of a set share a batch, or list the plans there are",
+    "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
+    "batches": "plan which queries of a set share a batch, or list the plans there are",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
@@ -75,8 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
-    _add_batches(made["batches"])
+    made["train"].add_argument(
+        "--processes",
+        action="append",
+        type="processes={}".format,
+        dest="overrides",
+        metavar="N",
+        help="processes that share each batch: short for --set processes=N",
+    )
+    _add_rounds(made["rounds"])
     _add_merge(made["merge"])
+    _add_batches(made["batches"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
@@ -92,6 +102,31 @@ def _parser() -> argparse.ArgumentParser:
     _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds in all (default 3)")
+    parser.add_argument(
+        "--strategy",
+        choices=("ance", "adore", "ar2"),
+        help="embed all anew (default), train queries beside frozen documents, or train against a ranker",
+    )
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML), with a section [rounds]")
+    _add_overrides(parser)
+    _add_as_of(parser)
+
+
+def _add_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base", metavar="BASE", help="folder or name of the model that all were trained from")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="folder or name of a trained model")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--weights", metavar="A,B", help="how much of each model, in their order")
+    how.add_argument("--learn", action="append", default=[], metavar="SET", help="learn it on this set; repeatable")
+    parser.add_argument("--scale", type=float, metavar="X", help="stretch the difference from BASE (with --weights, 1)")
+    parser.add_argument("--queries", type=int, metavar="N", help="training queries drawn of each set (--learn, 256)")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of learning (--learn, 200)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder of the merged model")
 
 
 def _add_batches(parser: argparse.ArgumentParser) -> None:
@@ -111,18 +146,6 @@ def _add_batches(parser: argparse.ArgumentParser) -> None:
         metavar="key=value",
         help="change one option of the plan; repeatable",
     )
-
-
-def _add_merge(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("base", metavar="BASE", help="folder or name of the model that all were trained from")
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="folder or name of a trained model")
-    how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("--weights", metavar="A,B", help="how much of each model, in their order")
-    how.add_argument("--learn", action="append", default=[], metavar="SET", help="learn it on this set; repeatable")
-    parser.add_argument("--scale", type=float, metavar="X", help="stretch the difference from BASE (with --weights, 1)")
-    parser.add_argument("--queries", type=int, metavar="N", help="training queries drawn of each set (--learn, 256)")
-    parser.add_argument("--steps", type=int, metavar="N", help="steps of learning (--learn, 200)")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder of the merged model")
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:

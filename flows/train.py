@@ -38,10 +38,10 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
         path=str(opened.folder.absolute()),
     )
     snapshot = require_current(store, manifest.source.content)
-    start = _start(config, snapshot, store) if config.model == "static" else None
-    guide = _guide(config, snapshot, store)
+    start = fit_start(config, snapshot, store) if config.model == "static" else None
+    guide = fit_guide(config, snapshot, store)
     plan = planned(published, snapshot, plan_request(config), store) if config.plan != SHUFFLED else None
-    key = training_key(published, config, start, guide, plan)
+    key = training_key(published, config, start, plan, guide)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     checkpoint = through_cache(train_room, is_trained(folder))(
@@ -66,12 +66,12 @@ def plan_request(config: TrainConfig) -> PlanRequest:
     )
 
 
-def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+def fit_start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     """Fit what a bag of embeddings starts from: LSA of the corpus, the very encoder where the set was mined with it."""
     return _prepared(EncoderConfig(backend="lsa", dimensions=config.dimensions), snapshot, store)
 
 
-def _guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
+def fit_guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
     """Fit or check the encoder that the loss asks, where the config names one."""
     encoder = guide_encoder(config)
     return _prepared(encoder, snapshot, store) if encoder else None

@@ -155,6 +155,31 @@ FATES: Final = pa.schema(
         _required("split", pa.string()),
     ]
 )
+PAIR_STATS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positive_id", _IDS),
+        _required("epoch", pa.int32(), {"note": "counts from 0"}),
+        _required("loss", pa.float64(), {"note": "of the query with this positive, the mean where it came twice"}),
+    ]
+)
+RANKINGS: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("model", _WORD, {"note": "before or after training"}),
+        _required("rank", pa.int32(), _RANK_NOTE),
+        _required("score", pa.float32()),
+    ]
+)
+TRAINED: Final = pa.schema(
+    [
+        _required("query_id", _IDS),
+        _required("positives", pa.int32()),
+        _required("negatives", pa.int32()),
+        _required("words", pa.int64(), {"note": "of the query, its positives and its negatives"}),
+    ]
+)
 BATCH_PLAN: Final = pa.schema(
     [
         _required("epoch", pa.int32(), {"note": "counts from 0"}),
@@ -188,31 +213,6 @@ BATCH_MASKS: Final = pa.schema(
         _required("doc_id", _IDS),
         _required("reason", _WORD, {"note": "known_positive, or suspect: too alike to count as a negative"}),
         pa.field("value", pa.float32(), metadata={"note": "of a suspect, what was compared"}),
-    ]
-)
-PAIR_STATS: Final = pa.schema(
-    [
-        _required("query_id", _IDS),
-        _required("positive_id", _IDS),
-        _required("epoch", pa.int32(), {"note": "counts from 0"}),
-        _required("loss", pa.float64(), {"note": "of the query with this positive, the mean where it came twice"}),
-    ]
-)
-RANKINGS: Final = pa.schema(
-    [
-        _required("query_id", _IDS),
-        _required("doc_id", _IDS),
-        _required("model", _WORD, {"note": "before or after training"}),
-        _required("rank", pa.int32(), _RANK_NOTE),
-        _required("score", pa.float32()),
-    ]
-)
-TRAINED: Final = pa.schema(
-    [
-        _required("query_id", _IDS),
-        _required("positives", pa.int32()),
-        _required("negatives", pa.int32()),
-        _required("words", pa.int64(), {"note": "of the query, its positives and its negatives"}),
     ]
 )
 SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])

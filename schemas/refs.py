@@ -137,6 +137,19 @@ class CheckpointRef(Ref):
     path: str
 
 
+class StartRef(Ref):
+    """The model that rounds start from; `path` is its folder."""
+
+    kind: ClassVar[str] = "start"
+    path: str
+
+
+class SurveyRef(Ref):
+    """The best documents of each labelled query by one encoder's vectors; `rows` are the queries."""
+
+    kind: ClassVar[str] = "survey"
+
+
 class MiningRefs(BaseModel):
     """Everything that the miners of one build read. What a configured miner does not need is None."""
 

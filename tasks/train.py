@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
-from negset.batching.reading import OpenedPlan, open_plan
+from negset.batching.reading import open_plan
 from negset.batching.versions import with_replay
 from negset.encoders.encoder import Encoder, open_encoder
 from negset.encoders.model_folder import find_model, folder_digests
@@ -36,15 +36,15 @@ def training_key(
     published: NegativeSetRef,
     config: TrainConfig,
     start: EncoderRef | None,
-    guide: EncoderRef | None = None,
     plan: BatchPlanRef | None = None,
+    guide: EncoderRef | None = None,
 ) -> str:
     """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
 
-    What the `guide` and the batch `plan` are, counts; not where they lie.
+    What `plan` holds and what the `guide` is, count; not where they lie.
     """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    asked = [*([guide.content] if guide else []), *([plan.content] if plan else [])]
+    asked = [ref.content if ref else "" for ref in (plan, guide)]
     named = config.model_copy(update={"guide": ""}) if guide else config
     return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
 
@@ -84,24 +84,27 @@ def train(
 ) -> CheckpointRef:
     """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings.
 
-    The loss asks the encoder of `guide`, where there is one. The batches are those of `plan`, or in a random order.
+    The batches are those of `plan`, or in a random order. The loss asks the encoder of `guide`, where there is one.
     """
     opened = read_set(Path(published.path))
     folder, store = Path(run), Place().open_store()
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
-        begun = _static_start(store, start) if start else None
-        taken, by = open_snapshot(store, snapshot), _open_plan(store, plan)
+        begun = static_start(store, start) if start else None
+        by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
+        taken = open_snapshot(store, snapshot)
         tables = training_tables(opened, config)
+        if by is not None and by.manifest.older_versions:
+            tables = with_replay(tables, opened.folder, taken)
         report = training.run_training(
-            with_replay(tables, opened.folder, taken) if by and by.manifest.older_versions else tables,
+            tables,
             taken,
             config,
             folder,
             begun,
             progress,
-            guide=_open_guide(store, config, guide),
+            guide=open_guide(store, config, guide),
             tell=partial(_tell, progress),
             plan=by,
         )
@@ -125,16 +128,14 @@ def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:
     return SetTables(**{name: opened.table(name) for name in names})
 
 
-def _static_start(store: Store, ref: EncoderRef) -> object:
+def static_start(store: Store, ref: EncoderRef) -> object:
+    """Give where a bag of embeddings starts: the fitted encoder of `ref`."""
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
 
 
-def _open_plan(store: Store, ref: BatchPlanRef | None) -> OpenedPlan | None:
-    return open_plan(store.open(ref.kind, ref.fingerprint)) if ref else None
-
-
-def _open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+def open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+    """Open the encoder that the loss asks; None where the config names none."""
     encoder = guide_encoder(config)
     return open_encoder(encoder, store, ref) if encoder and ref else None
 

@@ -74,6 +74,12 @@ def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -
     return plan_epoch
 
 
+def shuffled_batches(examples: Examples, seed: int, size: int, epochs: int, *, in_batch: bool) -> PlannedRun:
+    """Give `shuffled_plan` for so many `epochs`."""
+    plan = shuffled_plan(examples, seed, size, in_batch=in_batch)
+    return PlannedRun(plan, [-(-len(examples.query_ids) // size)] * epochs, "")
+
+
 def collate_batch(
     examples: Examples, planned: Planned, seed: int, epoch: int, *, every_document: bool = False
 ) -> Batch:
@@ -86,7 +92,7 @@ def collate_batch(
     """
     queries_B = planned.queries_B
     positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
-    row, hard, weight = _hard_negatives(examples, planned)
+    row, hard, weights = _hard_negatives(examples, planned)
     candidates_C = np.arange(len(examples.document_ids)) if every_document else np.unique(np.r_[positive_B, hard])
     target_B = np.searchsorted(candidates_C, positive_B)
     column = np.searchsorted(candidates_C, hard)
@@ -104,7 +110,7 @@ def collate_batch(
         torch.from_numpy(exceptions % width),
         torch.from_numpy(row),
         torch.from_numpy(column),
-        torch.from_numpy(weight),
+        torch.from_numpy(weights),
     )
     return Batch(queries_B, candidates_C, target_B, cells)
 

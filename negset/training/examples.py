@@ -47,8 +47,8 @@ class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
     `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them;
-    `replayed` are pairs beyond the set's negatives that a batch plan may bring, from older versions of the set;
-    `candidates` hold what a teacher said of positives, where the trainer is to learn from it.
+    `candidates` hold what a teacher said of positives, where the trainer is to learn from it. `replayed` are pairs
+    beyond the set's negatives that a batch plan may bring, from older versions of the set.
     """
 
     queries: pl.DataFrame
@@ -56,8 +56,8 @@ class SetTables:
     positives: pl.DataFrame
     negatives: pl.DataFrame
     false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
-    replayed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
     candidates: pl.DataFrame = field(default_factory=pl.DataFrame)
+    replayed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from negset.batching.following import planned_run
 from negset.batching.reading import OpenedPlan
 from negset.encoders.encoder import Encoder, Role
 from negset.errors import ConfigError
@@ -24,7 +23,8 @@ from negset.store import make_folder, write_durably
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, clear_run, train_encoder
+from negset.training.launch import choose_backend, launch_training
+from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
@@ -115,6 +115,8 @@ def run_training(
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
 
+    The batches are those of `plan`, or in a random order.
+
     Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
     query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
     `guide` is asked by a loss that needs one; `tell` hears the figures of each step; the batches are
@@ -134,13 +136,13 @@ def run_training(
     )
     signals = read_signals(tables, examples, config, guide, folder)
     model = open_model(config, start)
+    choose_backend(model.device, config)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
     sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
     health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
-    by = None if plan is None else planned_run(plan, examples, in_batch=config.in_batch)
-    training = train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
+    training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell, plan=plan)
     after = measure(model, snapshot, config.held_out)
     health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from negset.probing.adapter import TEMPERATURE, own_negatives_loss
+from negset.probing.adapter import EPOCHS, TEMPERATURE, AdapterProbe, own_negatives_loss
+from negset.probing.examples import draw_epoch
 from negset.probing.folds import hold_out_split
 from negset.probing.measuring import measure_set, measure_untrained, one_thread
 
@@ -66,3 +67,39 @@ def test_the_frozen_vectors_stay_as_they_are(clean_world):
     with one_thread():
         probe.train(clean_world.collection, clean_world.sets["hard"], fold.trained[:64], fold.held_out, 1)
     assert np.array_equal(before, probe.documents_ND)
+
+
+def test_a_training_takes_the_steps_that_were_asked_for(clean_world):
+    fold, probe = _fold(clean_world), clean_world.probe
+    trained = fold.trained[:70]  # three steps an epoch, the last a short one
+
+    def vectors(steps):
+        asked = AdapterProbe(probe.queries_QD, probe.documents_ND, steps)
+        with one_thread():
+            return asked.train(clean_world.collection, clean_world.sets["hard"], trained, fold.held_out, 1)[0]
+
+    usual = vectors(0)
+    assert np.array_equal(vectors(EPOCHS * 3), usual)
+    found = [vectors(steps) for steps in (1, 3, 4, EPOCHS * 3 + 1)]
+    moved = [float(np.abs(one - probe.queries_QD[fold.held_out]).max()) for one in found]
+    assert moved == sorted(moved)
+    assert len(set(moved)) == 4
+
+
+def test_the_gradient_is_that_of_the_loss_at_the_start(clean_world):
+    """One small step against it lowers the loss of these very queries."""
+    probe, rows = clean_world.probe, _fold(clean_world).trained[:40]
+    chosen, collection = clean_world.sets["hard"], clean_world.collection
+    gradient = probe.gradient(collection, chosen, rows, 1).reshape(probe.queries_QD.shape[1], -1)
+
+    def loss(matrix):
+        drawn = draw_epoch(collection, chosen, rows, 1, 0)
+        documents = np.concatenate([drawn.positives_T[:, None], drawn.negatives_TK], axis=1)
+        query, document = (
+            torch.nn.functional.normalize(torch.from_numpy(vectors) @ torch.from_numpy(matrix), dim=-1)
+            for vectors in (probe.queries_QD[drawn.queries_T], probe.documents_ND[documents])
+        )
+        return float(own_negatives_loss(query, document, torch.from_numpy(drawn.log_weights_TK)))
+
+    start = np.eye(len(gradient), dtype=np.float32)
+    assert loss(start - 0.01 * gradient) < loss(start) < loss(start + 0.01 * gradient)

@@ -141,3 +141,15 @@ def test_a_domain_that_fell_fails_the_run_though_the_mean_rose(run):
     page = render_run(report, world, strict, "planted")
     assert "Failed: 3 by 0.1000 (at most 0.02 is allowed, 2 queries)" in page
     assert ["3"] == [row["name"] for row in report.numbers()["regressions"] if row["kind"] == "domain"]
+
+
+def test_what_was_seen_beside_the_labels_is_shown_or_said_to_be_missing(run):
+    world, folder, config = run
+    page = render_run(report_run(folder, world, config), world, config, "planted")
+    health = json.loads((folder / "metrics.json").read_text())["health"]
+    for when in ("before", "after"):
+        assert f"{health[when]['shaken']:.4f}" in page
+        assert f"{health[when]['label_free']['score']:.4f}" in page
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"health": {}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert "Too few held-out queries" in render_run(report_run(folder, world, config), world, config, "planted")
