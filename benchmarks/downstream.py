@@ -245,10 +245,11 @@ def train_in_batch(
     """Train the static encoder on some sets as `negset train` does: in-batch negatives and the set's own."""
     from negset.encoders.encoder import prepare_encoder
     from negset.encoders.lsa import load_lsa
+    from negset.mining.positives import known_pairs
     from negset.training.examples import SetTables, build_examples
     from negset.training.loop import train_encoder
     from negset.training.model import StaticStart, open_model
-    from negset.training.run import known_pairs, measure
+    from negset.training.run import measure
     from schemas.encoder import EncoderConfig
 
     store = Place().open_store()

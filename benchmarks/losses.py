@@ -34,6 +34,7 @@ from negset.encoders.lsa import load_lsa
 from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.lots import id_keys
+from negset.mining.positives import known_pairs
 from negset.probing.bootstrap import measure_gains
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import Snapshot, open_snapshot
@@ -42,7 +43,7 @@ from negset.training.examples import Examples, SetTables, build_examples
 from negset.training.loop import clear_run, train_encoder
 from negset.training.model import StaticStart, open_model
 from negset.training.objective import losses
-from negset.training.run import known_pairs, measure
+from negset.training.run import measure
 from negset.training.signals import Guide, Signals, teacher_scores
 from negset.vectors import find_vectors, open_vectors, vectors_fingerprint
 from schemas.config import BuildConfig, TrainConfig

@@ -20,6 +20,7 @@ from negset.store import Store
 from negset.vectors import find_vectors, vectors_fingerprint
 from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
+from schemas.manifest import RoundIdentity, SetFacts
 from schemas.refs import (
     CellsRef,
     DuplicatesRef,
@@ -51,19 +52,23 @@ _log = logging.getLogger("negset.build")
 
 
 @flow(name="build")
-def build(config: BuildConfig) -> NegativeSetRef:
-    """Build, check and publish the set of `config`; rooms whose artifacts are there do not run."""
+def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> NegativeSetRef:
+    """Build, check and publish the set of `config`; rooms whose artifacts are there do not run.
+
+    `round_of` says which of several rounds the set is, for its manifest.
+    """
     building.bind(config)
     store = Place().open_store()
     refs = gather_ledger(config, store)
     selected = _selected(config, refs, store)
     report = _validated(config, selected, refs.mining.snapshot, store)
-    return _published(config, refs, selected, report, store)
+    facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
+    return _published(config, facts, selected, report, refs.mining.snapshot, store)
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
     """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
-    snapshot = _ingested(config, store)
+    snapshot = ingest_source(config, store)
     return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
 
 
@@ -73,7 +78,8 @@ def build_from_file(config: str, overrides: list[str] | None = None) -> Negative
     return build(load_build_config(Path(config), overrides or []))
 
 
-def _ingested(config: BuildConfig, store: Store) -> SnapshotRef:
+def ingest_source(config: BuildConfig, store: Store) -> SnapshotRef:
+    """Read the source of `config` into the store."""
     key = source_fingerprint(config.source)
     return through_cache(ingest, is_stored(store, SnapshotRef, key))(config.source, fingerprint=key)
 
@@ -82,12 +88,12 @@ def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Mini
     """Prepare what the configured miners need, and nothing else."""
     refs = MiningRefs(snapshot=snapshot)
     if "dense" in config.mine.miners:
-        prepared = _prepared(config, snapshot, store)
+        prepared = prepare_configured(config, snapshot, store)
         refs = MiningRefs(
             snapshot=snapshot,
             encoder=prepared,
-            query_vectors=_embedded(config.encoder, prepared, snapshot, "query", store),
-            document_vectors=_embedded(config.encoder, prepared, snapshot, "document", store),
+            query_vectors=embed_role(config.encoder, prepared, snapshot, "query", store),
+            document_vectors=embed_role(config.encoder, prepared, snapshot, "document", store),
         )
     if "bm25" in config.mine.miners:
         refs = refs.model_copy(update={"statistics": _counted(config, snapshot, store)})
@@ -97,19 +103,21 @@ def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> Mini
     return refs
 
 
-def _prepared(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+def prepare_configured(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+    """Fit or check the encoder that `config` mines with."""
     key = building.encoder_of(config, snapshot, store)
     there = is_stored(store, EncoderRef, key)
     return through_cache(prepare, there)(config.encoder, snapshot, config.name, fingerprint=key)
 
 
-def _embedded(
+def embed_role(
     encoder: EncoderConfig,
     prepared: EncoderRef,
     snapshot: SnapshotRef,
     role: Literal["query", "document"],
     store: Store,
 ) -> VectorsRef:
+    """Embed the texts of one `role` by the `prepared` encoder."""
     key = vectors_fingerprint(prepared, snapshot.content, role)
     there = find_vectors(store, key) is not None
     return through_cache(embed, there)(encoder, prepared, snapshot, role, fingerprint=key)
@@ -160,8 +168,8 @@ def _guide(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> GuideRef
     )
     return GuideRefs(
         encoder=prepared,
-        query_vectors=_embedded(encoder, prepared, snapshot, "query", store),
-        document_vectors=_embedded(encoder, prepared, snapshot, "document", store),
+        query_vectors=embed_role(encoder, prepared, snapshot, "query", store),
+        document_vectors=embed_role(encoder, prepared, snapshot, "document", store),
     )
 
 
@@ -178,10 +186,14 @@ def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRe
 
 
 def _published(
-    config: BuildConfig, refs: LedgerRefs, selected: SelectionRef, report: ReportRef, store: Store
+    config: BuildConfig,
+    facts: SetFacts,
+    selected: SelectionRef,
+    report: ReportRef,
+    snapshot: SnapshotRef,
+    store: Store,
 ) -> NegativeSetRef:
-    facts = building.describe(config, refs, store)
     # A published set has a place: what was published elsewhere is not published here.
     key = fingerprint(building.publication_key(selected, report, facts), Place().sets_folder())
     there = is_published(store, Place(), config.name, key)
-    return through_cache(publish, there)(facts, selected, report, refs.mining.snapshot, fingerprint=key)
+    return through_cache(publish, there)(facts, selected, report, snapshot, fingerprint=key)

@@ -15,7 +15,9 @@ _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
     "train": "train an encoder on a published set and measure it before and after",
+    "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
+    "batches": "plan which queries of a set share a batch, or list the plans there are",
     "plan": "say what a build would run, what is cached, and how much memory it needs",
     "audit": "estimate how many negatives are false, by hidden positives or by votes of people",
     "calibrate": "show what every threshold would do to a corpus, and recommend one",
@@ -74,7 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
+    made["train"].add_argument(
+        "--processes",
+        action="append",
+        type="processes={}".format,
+        dest="overrides",
+        metavar="N",
+        help="processes that share each batch: short for --set processes=N",
+    )
+    _add_rounds(made["rounds"])
     _add_merge(made["merge"])
+    _add_batches(made["batches"])
     _add_audit(made["audit"])
     _add_calibrate(made["calibrate"])
     made["rules"].add_argument("--recipes", action="store_true", help="list the shipped recipes instead")
@@ -92,6 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds in all (default 3)")
+    parser.add_argument(
+        "--strategy",
+        choices=("ance", "adore", "ar2"),
+        help="embed all anew (default), train queries beside frozen documents, or train against a ranker",
+    )
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML), with a section [rounds]")
+    _add_overrides(parser)
+    _add_as_of(parser)
+
+
 def _add_merge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="folder or name of the model that all were trained from")
     parser.add_argument("models", nargs="+", metavar="MODEL", help="folder or name of a trained model")
@@ -102,6 +127,25 @@ def _add_merge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queries", type=int, metavar="N", help="training queries drawn of each set (--learn, 256)")
     parser.add_argument("--steps", type=int, metavar="N", help="steps of learning (--learn, 200)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder of the merged model")
+
+
+def _add_batches(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("set", nargs="?", default="", metavar="SET", help="folder of a set or of one version")
+    parser.add_argument("--plan", default="", metavar="NAME", help="how (default shuffled); alone: show its options")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="epochs to plan (5)")
+    parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="queries in a batch (128)")
+    parser.add_argument("--seed", type=int, default=13, help="seed of what is drawn (13)")
+    parser.add_argument("--split", default="train", help="split whose queries are planned (train)")
+    parser.add_argument("--held-out", default="test", metavar="SPLIT", help="split that a run measures on (test)")
+    parser.add_argument("--out", default="", metavar="FOLDER", help="copy the plan's tables there")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="key=value",
+        help="change one option of the plan; repeatable",
+    )
 
 
 def _add_audit(parser: argparse.ArgumentParser) -> None:

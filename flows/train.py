@@ -4,13 +4,15 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.batches import planned
 from negset.building import require_current
 from negset.encoders.encoder import encoder_fingerprint
 from negset.fingerprint import fingerprint
 from negset.publishing.manifest import version_id
 from negset.publishing.reading import read_set
 from negset.store import Store
-from schemas.config import TrainConfig
+from schemas.batches import PlanRequest
+from schemas.config import SHUFFLED, TrainConfig, usual_epochs
 from schemas.encoder import EncoderConfig
 from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.embed import prepare
@@ -36,24 +38,39 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
         path=str(opened.folder),
     )
     snapshot = require_current(store, manifest.source.content)
-    start = _start(config, snapshot, store) if config.model == "static" else None
-    guide = _guide(config, snapshot, store)
-    key = training_key(published, config, start, guide)
+    start = fit_start(config, snapshot, store) if config.model == "static" else None
+    guide = fit_guide(config, snapshot, store)
+    plan = planned(published, snapshot, plan_request(config), store) if config.plan != SHUFFLED else None
+    key = training_key(published, config, start, plan, guide)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     checkpoint = through_cache(train_room, is_trained(folder))(
-        published, config, snapshot, start, str(folder), guide, fingerprint=fingerprint(key, folder)
+        published, config, snapshot, start, plan, str(folder), guide, fingerprint=fingerprint(key, folder)
     )
     report(checkpoint, snapshot, config, manifest.dataset)
     return checkpoint
 
 
-def _start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+def plan_request(config: TrainConfig) -> PlanRequest:
+    """Say which plan a run of `config` trains by, with an epoch for each of the run's."""
+    return PlanRequest(
+        plan=config.plan,
+        options=config.plan_options,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        epochs=config.epochs or usual_epochs(config.model),
+        in_batch=config.in_batch,
+        split=config.split,
+        held_out=config.held_out,
+    )
+
+
+def fit_start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
     """Fit what a bag of embeddings starts from: LSA of the corpus, the very encoder where the set was mined with it."""
     return _prepared(EncoderConfig(backend="lsa", dimensions=config.dimensions), snapshot, store)
 
 
-def _guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
+def fit_guide(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef | None:
     """Fit or check the encoder that the loss asks, where the config names one."""
     encoder = guide_encoder(config)
     return _prepared(encoder, snapshot, store) if encoder else None

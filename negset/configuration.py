@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from negset.errors import ConfigError, hint
 from schemas.config import BuildConfig, TrainConfig
+from schemas.rounds import RoundsConfig
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -26,6 +27,32 @@ def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> Train
     """Read the training file at `path`, or the defaults where it is None, changed by `overrides`."""
     values = read_toml(path) if path is not None else {}
     return parse_config(TrainConfig, override(values, overrides), str(path or "the command line"))
+
+
+def load_rounds_config(path: Path | None, overrides: Sequence[str] = ()) -> tuple[TrainConfig, RoundsConfig, list[str]]:
+    """Read the training file at `path` with its section `[rounds]`, or the defaults where it is None.
+
+    Of `overrides`, `train.key=value` and `rounds.key=value` change these; the others are given back.
+    """
+    values = read_toml(path) if path is not None else {}
+    nested = {
+        "train": {name: value for name, value in values.items() if name != "rounds"},
+        "rounds": values.get("rounds", {}),
+    }
+    own = [item for item in overrides if item.strip().startswith(("train.", "rounds."))]
+    changed = override(nested, own)
+    where = str(path or "the command line")
+    train = parse_config(TrainConfig, _section(changed, "train", where), where)
+    rounds = parse_config(RoundsConfig, _section(changed, "rounds", where), where)
+    return train, rounds, [item for item in overrides if item not in own]
+
+
+def _section(values: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
+    section = values[name]
+    if not isinstance(section, Mapping):
+        message = f"{where}: {name!r} is {section!r}, not a section"
+        raise ConfigError(message)
+    return section
 
 
 def read_toml(path: Path) -> dict[str, object]:

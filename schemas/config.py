@@ -5,7 +5,7 @@ Places (store, sets, servers, credentials) are not here; they come from the envi
 """
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -329,6 +329,15 @@ class BuildConfig(Section):
     resources: ResourcesConfig = ResourcesConfig()
 
 
+SHUFFLED: Final = "shuffled"
+"""The plan that needs no table: every query once an epoch, in a random order."""
+
+
+def usual_epochs(model: str) -> int:
+    """Give the epochs that a `model` of its kind is trained for where none are asked for."""
+    return 5 if model == "static" else 1
+
+
 class TrainConfig(Section):
     """How an encoder is trained on a set."""
 
@@ -366,10 +375,21 @@ class TrainConfig(Section):
     """Second encoder that a loss asks about the texts of a batch: `lsa`, or a sentence-transformers name or folder."""
     teacher: str = ""
     """Whose scores of the set a loss learns from: a name in the `scores` of its tables."""
+    plan: str = SHUFFLED
+    """Which queries share a batch: `shuffled`, or another plan that `negset batches` lists."""
+    plan_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Options of the plan that differ from its own."""
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True
     """Whether the other queries' positives and negatives count as negatives too, known positives left out."""
+    remine: Literal["", "epoch"] = ""
+    """`epoch`: at the start of each epoch the model itself finds the hard negatives anew, among the documents of the
+    set; empty to train on those of the set throughout."""
+    remine_depth: int = Field(100, ge=1)
+    """First ranks of each query that `remine` takes negatives from, known positives left out."""
+    remine_share: float = Field(0.0, ge=0, le=1)
+    """Highest share of the lowest positive's score that a negative found by `remine` may have; 0 for no limit."""
     candidates: Literal["batch", "all"] = "batch"
     """`all` compares each query with every document of the run at each step: for small label spaces."""
     mask_suspects: bool = False

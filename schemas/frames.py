@@ -180,6 +180,41 @@ TRAINED: Final = pa.schema(
         _required("words", pa.int64(), {"note": "of the query, its positives and its negatives"}),
     ]
 )
+BATCH_PLAN: Final = pa.schema(
+    [
+        _required("epoch", pa.int32(), {"note": "counts from 0"}),
+        _required("batch", pa.int32(), {"note": "in its epoch, counts from 0"}),
+        _required("slot", pa.int32(), {"note": "in its batch, counts from 0"}),
+        _required("query_id", _IDS),
+        _required("positive_id", _IDS),
+        pa.field(
+            "negative_ids",
+            pa.list_(pa.field("element", _IDS, nullable=False)),
+            metadata={"note": "the hard negatives of this visit; null: all that the set has"},
+        ),
+        pa.field("group_id", _IDS, metadata={"note": "what the queries of a group share, or the query it grew around"}),
+        _required("group_kind", _WORD, {"note": "cluster, geo, knn, prototype, task, level, version or none"}),
+        _required("in_batch", pa.bool_(), {"note": "whether what the other queries of the batch bring is a negative"}),
+        pa.field("neighbour_rank", pa.int32(), metadata={"note": "of the group's first query: 0 itself, then from 1"}),
+        pa.field("distance", pa.float32(), metadata={"note": "to the group's first query: km, or 1 - cosine"}),
+        pa.field("sample_prob", pa.float32(), metadata={"note": "chance with which the row, or its pair, was drawn"}),
+        _required("weight", pa.float32()),
+        pa.field("stage", _WORD, metadata={"note": "phase of a curriculum"}),
+        pa.field("set_version", _IDS, metadata={"note": "whose negatives these are, where not the set's own version"}),
+        _required("strategy", _WORD),
+    ]
+)
+BATCH_MASKS: Final = pa.schema(
+    [
+        _required("epoch", pa.int32()),
+        _required("batch", pa.int32()),
+        _required("slot", pa.int32()),
+        _required("query_id", _IDS),
+        _required("doc_id", _IDS),
+        _required("reason", _WORD, {"note": "known_positive, or suspect: too alike to count as a negative"}),
+        pa.field("value", pa.float32(), metadata={"note": "of a suspect, what was compared"}),
+    ]
+)
 SHARD_TEXTS: Final = pa.schema([_required("sha256", _HASH, {"note": "of the exact text, with its role"})])
 COUNTED_DOCUMENTS: Final = pa.schema([_required("doc_id", _IDS)])
 TERMS: Final = pa.schema(
@@ -199,6 +234,8 @@ REGISTERED: Final[dict[str, pa.Schema]] = {
     "negatives": SET_NEGATIVES,
     "diagnostics": SET_DIAGNOSTICS,
     "fates": FATES,
+    "batch_plan": BATCH_PLAN,
+    "batch_masks": BATCH_MASKS,
     "shard_texts": SHARD_TEXTS,
     "counted_documents": COUNTED_DOCUMENTS,
     "terms": TERMS,
@@ -222,6 +259,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "diagnostics": ("query_id",),
     "fates": ("query_id",),
     "ntuples": (),
+    "batch_plan": ("epoch", "batch", "slot"),
+    "batch_masks": ("epoch", "batch", "slot", "doc_id"),
     "shard_texts": ("sha256",),
     "counted_documents": ("doc_id",),
     "terms": ("term",),

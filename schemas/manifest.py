@@ -5,7 +5,7 @@ Times, hosts, run ids and the parent version are in `bag-info.txt` and `history.
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 FORMAT_VERSION: Final = 1
 """Version of the manifest and of the folder's layout; the tables have their own (`SCHEMA_VERSION`)."""
@@ -111,6 +111,19 @@ class RecipeIdentity(Record):
     rules: tuple[RuleIdentity, ...]
 
 
+class RoundIdentity(Record):
+    """Which round of which loop a set is, counted from 1, and what mined it."""
+
+    loop: str
+    """Fingerprint of the loop: its build, training and rounds."""
+    strategy: str
+    round: int
+    checkpoint: str
+    """Digest of the trained model that mined the set; empty for the encoder that the build configures."""
+    parent: str | None
+    """Version of the round before; None in the first."""
+
+
 class SetFacts(Record):
     """What the publisher is told of a set, beside its tables."""
 
@@ -126,6 +139,13 @@ class SetFacts(Record):
     teachers: dict[str, dict[str, Plain]] = {}
     """Teacher to the digest of the scores that it gave; its options are in `config`."""
     recipe: RecipeIdentity
+    round: RoundIdentity | None = None
+    """None for a set that is none of several rounds; it is not written then, so that such sets keep their ids."""
+
+    @model_serializer(mode="wrap")
+    def _without_round(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        written: dict[str, object] = handler(self)
+        return {name: value for name, value in written.items() if name != "round" or value is not None}
 
 
 class CheckOutcome(Record):

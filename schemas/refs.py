@@ -124,11 +124,30 @@ class NegativeSetRef(Ref):
     path: str
 
 
+class BatchPlanRef(Ref):
+    """Which queries share a batch in each epoch; `rows` are the visits of all epochs."""
+
+    kind: ClassVar[str] = "batch_plan"
+
+
 class CheckpointRef(Ref):
     """A trained encoder and what it measures; `path` is the folder of its run, `rows` the queries trained on."""
 
     kind: ClassVar[str] = "checkpoint"
     path: str
+
+
+class StartRef(Ref):
+    """The model that rounds start from; `path` is its folder."""
+
+    kind: ClassVar[str] = "start"
+    path: str
+
+
+class SurveyRef(Ref):
+    """The best documents of each labelled query by one encoder's vectors; `rows` are the queries."""
+
+    kind: ClassVar[str] = "survey"
 
 
 class MiningRefs(BaseModel):

@@ -9,10 +9,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.context import TaskRunContext
 
 from negset.building import selection_counts, selection_digests, selection_folder
-from negset.publishing.publish import Draft, publish_set
-from negset.publishing.reading import read_latest
+from negset.fingerprint import file_digest
+from negset.publishing.publish import Draft, point_to, publish_set
+from negset.publishing.reading import VERSIONS, read_latest
 from negset.snapshot import open_snapshot
-from negset.store import Store, make_folder, write_durably
+from negset.store import MANIFEST, Store, make_folder, write_durably
 from schemas.manifest import SetCounts, SetFacts
 from schemas.refs import NegativeSetRef, ReportRef, SelectionRef, SnapshotRef
 from tasks.place import Place
@@ -51,6 +52,13 @@ def is_published(store: Store, place: Place, dataset: str, fingerprint: str) -> 
         return False
     version = record.read_text()
     return read_latest(home) == version and (home / "versions" / version / "manifest.json").exists()
+
+
+def point_back(place: Place, dataset: str, version: str) -> None:
+    """Point LATEST of `dataset` to an earlier `version`."""
+    home = place.sets_folder() / dataset
+    manifest = home / VERSIONS / version / MANIFEST
+    point_to(home, version, file_digest(manifest), by=_publisher(), at=datetime.now(UTC))
 
 
 def _publisher() -> str:

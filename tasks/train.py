@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
+from negset.batching.reading import open_plan
+from negset.batching.versions import with_replay
 from negset.encoders.encoder import Encoder, open_encoder
 from negset.encoders.model_folder import find_model, folder_digests
 from negset.errors import ConfigError
@@ -15,9 +17,10 @@ from negset.fingerprint import file_digest, fingerprint
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
+from negset.training.examples import SetTables
 from schemas.config import TrainConfig
 from schemas.encoder import EncoderConfig
-from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
+from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import Report, shown_progress
@@ -30,14 +33,18 @@ METRICS = "metrics.json"
 
 
 def training_key(
-    published: NegativeSetRef, config: TrainConfig, start: EncoderRef | None, guide: EncoderRef | None = None
+    published: NegativeSetRef,
+    config: TrainConfig,
+    start: EncoderRef | None,
+    plan: BatchPlanRef | None = None,
+    guide: EncoderRef | None = None,
 ) -> str:
     """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
 
-    What the `guide` is, counts; not where it lies.
+    What `plan` holds and what the `guide` is, count; not where they lie.
     """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    asked = [guide.content] if guide else []
+    asked = [ref.content if ref else "" for ref in (plan, guide)]
     named = config.model_copy(update={"guide": ""}) if guide else config
     return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
 
@@ -69,6 +76,7 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
+    plan: BatchPlanRef | None,
     run: str,
     guide: EncoderRef | None = None,
     *,
@@ -76,23 +84,29 @@ def train(
 ) -> CheckpointRef:
     """Fit the encoder of `config` in the folder `run`, from the encoder of `start` where it is a bag of embeddings.
 
-    The loss asks the encoder of `guide`, where there is one.
+    The batches are those of `plan`, or in a random order. The loss asks the encoder of `guide`, where there is one.
     """
     opened = read_set(Path(published.path))
     folder, store = Path(run), Place().open_store()
     # torch takes seconds to import; a run that is cached does without.
     training = import_module("negset.training.run")
     with shown_progress("train") as progress:
-        begun = _static_start(store, start) if start else None
+        begun = static_start(store, start) if start else None
+        by = open_plan(store.open(plan.kind, plan.fingerprint)) if plan else None
+        taken = open_snapshot(store, snapshot)
+        tables = training_tables(opened, config)
+        if by is not None and by.manifest.older_versions:
+            tables = with_replay(tables, opened.folder, taken)
         report = training.run_training(
-            training_tables(opened, config),
-            open_snapshot(store, snapshot),
+            tables,
+            taken,
             config,
             folder,
             begun,
             progress,
-            guide=_open_guide(store, config, guide),
+            guide=open_guide(store, config, guide),
             tell=partial(_tell, progress),
+            plan=by,
         )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
@@ -100,9 +114,8 @@ def train(
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=report.trained, path=str(folder))
 
 
-def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
+def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:
     """Read the tables of a set that training by `config` needs."""
-    tables = import_module("negset.training.examples").SetTables
     names = ["queries", "documents", "positives", "negatives", *(["false_negatives"] if config.mask_suspects else [])]
     if config.teacher:
         if "candidates" not in opened.manifest.counts.rows:
@@ -112,15 +125,17 @@ def training_tables(opened: PublishedSet, config: TrainConfig) -> object:
             )
             raise ConfigError(message)
         names.append("candidates")
-    return tables(**{name: opened.table(name) for name in names})
+    return SetTables(**{name: opened.table(name) for name in names})
 
 
-def _static_start(store: Store, ref: EncoderRef) -> object:
+def static_start(store: Store, ref: EncoderRef) -> object:
+    """Give where a bag of embeddings starts: the fitted encoder of `ref`."""
     model = import_module("negset.encoders.lsa").load_lsa(store.open(ref.kind, ref.fingerprint))
     return import_module("negset.training.model").StaticStart(model.tokens, model.embeddings)
 
 
-def _open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+def open_guide(store: Store, config: TrainConfig, ref: EncoderRef | None) -> Encoder | None:
+    """Open the encoder that the loss asks; None where the config names none."""
     encoder = guide_encoder(config)
     return open_encoder(encoder, store, ref) if encoder and ref else None
 

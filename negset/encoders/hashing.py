@@ -56,6 +56,19 @@ def hash_texts(texts: Sequence[str], dimensions: int) -> NDArray[np.float32]:
     return vectors_ND
 
 
+def hash_zero_rows(vectors_ND: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
+    """Give `vectors_ND` with the hashed vector of its text in each row that is zero.
+
+    A bag of words has nothing to say of a text of signs, or of words that it cuts away; equal ones stay equal so.
+    """
+    zero = np.flatnonzero(~vectors_ND.any(axis=1))
+    if not zero.size:
+        return vectors_ND
+    filled_ND = vectors_ND.copy()
+    filled_ND[zero] = hash_texts([texts[row] for row in zero.tolist()], vectors_ND.shape[1])
+    return filled_ND
+
+
 def _hash_block(texts: Sequence[str], dimensions: int) -> NDArray[np.float32]:
     vocabulary = tokenise(texts).explode().drop_nulls().unique().sort().to_list()
     bags = bag_tokens(texts, vocabulary)

@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from negset.encoders.encoder import Encoder, Role
+from negset.encoders.hashing import hash_zero_rows
 from negset.encoders.tokens import normalise_rows
 from negset.errors import ConfigError, InputError
 from schemas.encoder import EncoderConfig
@@ -34,7 +35,10 @@ class SentenceEncoder:
     batch_size: int
 
     def encode(self, texts: Sequence[str], ids: Sequence[str], role: Role) -> NDArray[np.float32]:
-        """Encode `texts` as `role`; `ids` change nothing."""
+        """Encode `texts` as `role`; `ids` change nothing.
+
+        A static model has no word for some texts, and zero for their vectors: they get the hashed ones.
+        """
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
         encode = self.model.encode_query if role == "query" else self.model.encode_document
@@ -45,7 +49,7 @@ class SentenceEncoder:
             show_progress_bar=False,
             convert_to_tensor=True,
         )
-        return normalise_rows(vectors_ND.to(device="cpu", dtype=torch.float32).numpy())
+        return hash_zero_rows(normalise_rows(vectors_ND.to(device="cpu", dtype=torch.float32).numpy()), texts)
 
 
 def load_sentence_encoder(folder: Path, config: EncoderConfig, fingerprint: str) -> Encoder:

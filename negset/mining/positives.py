@@ -105,3 +105,10 @@ def _places(names: pl.Series, ids: pl.Series) -> pl.Series:
     """
     place = ids.search_sorted(names).cast(pl.UInt32).clip(0, max(len(ids) - 1, 0))
     return place.set(ids.gather(place) != names, None)
+
+
+def known_pairs(snapshot: "Snapshot") -> pl.DataFrame:
+    """Give `query_id` and `doc_id` of every pair that must never be a negative."""
+    coded = known_positives(snapshot)
+    queries = snapshot.queries().get_column("query_id")
+    return coded.select(query_id=queries.gather(coded["query"]), doc_id=doc_ids(snapshot).gather(coded["doc"]))

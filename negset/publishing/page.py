@@ -15,7 +15,7 @@ from negset.publishing.parts import read_parts, scan_parts
 from negset.publishing.sample import choose_examples
 from negset.snapshot import Snapshot
 from schemas.expectations import CheckResult, GateReport
-from schemas.manifest import CandidateFunnel, QueryFunnel, SetManifest
+from schemas.manifest import CandidateFunnel, QueryFunnel, RoundIdentity, SetManifest
 
 
 def render_page(
@@ -236,10 +236,16 @@ def _provenance(manifest: SetManifest) -> Html:
         ("encoder", f"{encoder.backend}\nfingerprint {encoder.fingerprint}" if encoder else "none"),
         ("miners", "\n".join(f"{name}  {_options(options)}" for name, options in manifest.miners.items())),
         ("recipe", f"{manifest.recipe.name}, by {manifest.recipe.by or 'rank'}\n" + "\n".join(rules)),
+        *([("round", _round(manifest.round))] if manifest.round else []),
         ("built by", f"{manifest.builder.package} {manifest.builder.version}"),
         ("licence", manifest.licence or "not given"),
     ]
     return tag("dl", *(joined(tag("dt", text(name)), tag("dd", tag("pre", text(value)))) for name, value in facts))
+
+
+def _round(made: RoundIdentity) -> str:
+    by = f"the model of the round before, {made.checkpoint[:16]}" if made.checkpoint else "the configured encoder"
+    return f"{made.round} of {made.strategy}, loop {made.loop[:16]}\nmined by {by}\nafter {made.parent or 'none'}"
 
 
 def _options(options: dict[str, str | int | float | bool | None]) -> str:

@@ -1,6 +1,6 @@
 """Which queries share a batch, and which candidates each of them may be compared with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from negset.lots import id_keys, mix
 from negset.training.cells import Cells
-from negset.training.examples import Examples, Rows
+from negset.training.examples import Examples, Groups, Rows
 
 Mask = NDArray[np.bool_]
 
@@ -20,17 +20,27 @@ class Planned:
 
     `positives_B` are document rows where the plan chooses them; without them a query's positives take turns.
     With `in_batch`, what the other queries bring counts as negatives too. `masked` are pairs of a place in the batch
-    and a document row that the plan takes for false negatives.
+    and a document row that the plan takes for false negatives. `negatives` are the hard negatives of each place, where
+    the plan chooses among them or brings others.
     """
 
     queries_B: Rows
     in_batch: bool
     positives_B: Rows | None = None
     masked: tuple[Rows, Rows] | None = None
+    negatives: Groups | None = None
 
 
 Plan = Callable[[int], Iterator[Planned]]
 """Gives the batches of an epoch, counted from 0, always the same ones."""
+
+
+@dataclass(frozen=True)
+class PlannedBatches:
+    """A plan, and how many batches each of its epochs has."""
+
+    plan: Plan
+    batches: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,12 @@ def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -
     return plan_epoch
 
 
+def shuffled_batches(examples: Examples, seed: int, size: int, epochs: int, *, in_batch: bool) -> PlannedBatches:
+    """Give `shuffled_plan` for so many `epochs`."""
+    plan = shuffled_plan(examples, seed, size, in_batch=in_batch)
+    return PlannedBatches(plan, [-(-len(examples.query_ids) // size)] * epochs)
+
+
 def collate_batch(
     examples: Examples, planned: Planned, seed: int, epoch: int, *, every_document: bool = False
 ) -> Batch:
@@ -75,7 +91,7 @@ def collate_batch(
     """
     queries_B = planned.queries_B
     positive_B = turns(examples, queries_B, seed, epoch) if planned.positives_B is None else planned.positives_B
-    row, hard = examples.negatives.take(queries_B)
+    row, hard, weights = _hard_negatives(examples, planned)
     candidates_C = np.arange(len(examples.document_ids)) if every_document else np.unique(np.r_[positive_B, hard])
     target_B = np.searchsorted(candidates_C, positive_B)
     column = np.searchsorted(candidates_C, hard)
@@ -93,9 +109,27 @@ def collate_batch(
         torch.from_numpy(exceptions % width),
         torch.from_numpy(row),
         torch.from_numpy(column),
-        torch.from_numpy(examples.negative_weights[examples.negatives.entries(queries_B)]),
+        torch.from_numpy(weights),
     )
     return Batch(queries_B, candidates_C, target_B, cells)
+
+
+def _hard_negatives(examples: Examples, planned: Planned) -> tuple[Rows, Rows, NDArray[np.float32]]:
+    """Give place in the batch, document and weight of each hard negative; what the plan brings anew weighs 1."""
+    row, own = examples.negatives.take(planned.queries_B)
+    weights = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
+    if planned.negatives is None:
+        return row, own, weights
+    places, chosen = planned.negatives.take(np.arange(len(planned.queries_B)))
+    documents = len(examples.document_ids)
+    known = np.argsort(row * documents + own, kind="stable")
+    codes = (row * documents + own)[known]
+    at = np.searchsorted(codes, places * documents + chosen)
+    there = at < len(codes)
+    there[there] = codes[at[there]] == (places * documents + chosen)[there]
+    found = np.ones(len(chosen), dtype=np.float32)
+    found[there] = weights[known[at[there]]]
+    return places, chosen, found
 
 
 def turns(examples: Examples, queries_B: Rows, seed: int, epoch: int) -> Rows:

@@ -1,6 +1,6 @@
 """A model and a loss, bound to the texts of a run, and what the loss is told of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from negset.lots import id_keys
 from negset.training.batches import Batch
 from negset.training.distributed import ALONE, World
 from negset.training.examples import Examples, Rows
+from negset.training.gathers import HostGather, PairGather
 from negset.training.model import Embed, Trainable
 from negset.training.objective import Loss, LossInputs, LossParams, MemoryInputs, Moment, Need, find_loss, loss_params
 from negset.training.signals import NO_SIGNALS, Signals
@@ -26,6 +27,7 @@ class Binding:
 
     `mini_batch` is how many texts are embedded at once, 0 for all of a batch. `memory` are the parameters of the
     loss's own, None where it has none. `world` are the processes that train together.
+    `guide` fetches the guide's vectors of a batch from the host.
     """
 
     model: Trainable
@@ -39,6 +41,7 @@ class Binding:
     query_keys: Rows
     document_keys: Rows
     signals: Signals = NO_SIGNALS
+    guide: PairGather | None = None
     memory: torch.nn.Module | None = None
     world: World = ALONE
 
@@ -68,6 +71,7 @@ def bind(
         query_keys=_keys(examples.query_ids),
         document_keys=_keys(examples.document_ids),
         signals=signals,
+        guide=_guide_gather(signals, model.device),
         memory=_open_memory(found, params, model, examples, config),
         world=world,
     )
@@ -107,6 +111,25 @@ def text_vectors(model: Trainable, texts: Sequence[str], role: Role) -> torch.Te
     return torch.from_numpy(model.encode(texts, role))
 
 
+GuideVectors = Callable[[], tuple[torch.Tensor, torch.Tensor] | tuple[None, None]]
+
+
+def no_guide() -> tuple[None, None]:
+    """Give no vectors, where a run has no guide."""
+    return None, None
+
+
+def fetch_guide(binding: Binding, batch: Batch) -> GuideVectors:
+    """Begin to fetch the guide's vectors of `batch`; give what waits for them."""
+    return no_guide if binding.guide is None else binding.guide.fetch(batch.queries_B, batch.candidates_C)
+
+
+def _guide_gather(signals: Signals, device: torch.device) -> PairGather | None:
+    if signals.guide is None:
+        return None
+    return PairGather(HostGather(signals.guide.queries_QG, device), HostGather(signals.guide.documents_NG, device))
+
+
 def loss_inputs(
     binding: Binding,
     batch: Batch,
@@ -114,15 +137,15 @@ def loss_inputs(
     vectors_CD: torch.Tensor,
     moment: Moment,
     episode: object = None,
+    guide: GuideVectors = no_guide,
 ) -> LossInputs:
-    """Give what the loss of `binding` reads, on the device of the model."""
+    """Give what the loss of `binding` reads, on the device of the model; `guide` waits for the guide's vectors."""
 
     def moved(array: NDArray[np.generic]) -> torch.Tensor:
         return torch.from_numpy(array).to(binding.model.device)
 
     signals, device = binding.signals, binding.model.device
-    queries, documents = torch.from_numpy(batch.queries_B), torch.from_numpy(batch.candidates_C)
-    guide = signals.guide
+    guide_BG, guide_CG = guide()
     return LossInputs(
         queries_BD=vectors_BD,
         candidates_CD=vectors_CD,
@@ -134,8 +157,8 @@ def loss_inputs(
         candidate_key_C=moved(binding.document_keys[batch.candidates_C]),
         temperature=binding.temperature,
         moment=moment,
-        guide_BG=None if guide is None else guide.queries_QG[queries].to(device),
-        guide_CG=None if guide is None else guide.documents_NG[documents].to(device),
+        guide_BG=guide_BG,
+        guide_CG=guide_CG,
         teacher_BC=None if signals.teacher is None else moved(signals.teacher.of(batch.queries_B, batch.candidates_C)),
         episode=episode,
         memory=binding.memory,

@@ -47,7 +47,8 @@ class SetTables:
     """The tables of a published set that training reads, in the registered columns.
 
     `false_negatives` are pairs that no batch may hold against each other, where the trainer is to mask them;
-    `candidates` hold what a teacher said of positives, where the trainer is to learn from it.
+    `candidates` hold what a teacher said of positives, where the trainer is to learn from it. `replayed` are pairs
+    beyond the set's negatives that a batch plan may bring, from older versions of the set.
     """
 
     queries: pl.DataFrame
@@ -56,6 +57,7 @@ class SetTables:
     negatives: pl.DataFrame
     false_negatives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
     candidates: pl.DataFrame = field(default_factory=pl.DataFrame)
+    replayed: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PAIR))
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def build_examples(
     Raises ConfigError where `split` has no query or nothing is left to train on.
     """
     _check_columns(tables)
-    documents = _number_documents(tables.documents)
+    documents = number_documents(tables.documents)
     candidates = _queries_of_split(tables.queries, split)
     pairs = tables.positives.select("query_id", "doc_id").join(documents, on="doc_id").unique(["query_id", "row"])
     forbidden = _spread_over_texts(
@@ -115,7 +117,8 @@ def build_examples(
         counted = ", ".join(f"{reason}: {count}" for reason, count in sorted(Counter(reasons.to_list()).items()))
         message = f"no query of split {split!r} can be trained on ({counted}). Choose train.split and train.held_out"
         raise ConfigError(message)
-    used = pl.concat([pairs.select("query_id", "row"), hard.select("query_id", "row")])
+    brought = _rows(tables.replayed, documents)
+    used = pl.concat([pairs.select("query_id", "row"), hard.select("query_id", "row"), brought])
     used = used.join(kept, on="query_id", how="semi").select("row").unique().sort("row").with_row_index("doc")
     texts = used.join(documents.unique("row", keep="first", maintain_order=True), on="row", maintain_order="left")
 
@@ -143,7 +146,7 @@ def build_examples(
 
 def document_rows(documents: pl.DataFrame, examples: Examples) -> pl.DataFrame:
     """Give `doc_id` and `doc`, the row in `examples`, of each of `documents` that is used there; twins share a row."""
-    numbered = _number_documents(documents).select("doc_id", "row")
+    numbered = number_documents(documents).select("doc_id", "row")
     used = pl.DataFrame({"doc_id": examples.document_ids}).with_row_index("doc").join(numbered, on="doc_id")
     return numbered.join(used.select("row", "doc"), on="row").select("doc_id", "doc").sort("doc_id")
 
@@ -183,7 +186,7 @@ def _queries_of_split(queries: pl.DataFrame, split: str) -> pl.DataFrame:
     return chosen
 
 
-def _number_documents(documents: pl.DataFrame) -> pl.DataFrame:
+def number_documents(documents: pl.DataFrame) -> pl.DataFrame:
     """Give `doc_id`, its `content` and its `row`: the place of the smallest id with the same normalised text."""
     ordered = documents.sort("doc_id").select("doc_id", "title", "text").with_row_index("place")
     contents = document_texts(ordered)

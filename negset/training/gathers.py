@@ -91,6 +91,19 @@ class HostGather:
         return sent.rows_nD.index_select(0, torch.from_numpy(place).to(sent.rows_nD.device))
 
 
+@dataclass(frozen=True)
+class PairGather:
+    """Frozen vectors of queries (Q, G) and documents (N, G), each fetched on its own."""
+
+    queries: HostGather
+    documents: HostGather
+
+    def fetch(self, queries_B: Rows, candidates_C: Rows) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
+        """Begin to fetch the vectors of a batch; give what waits for them, (B, G) and (C, G)."""
+        queries, documents = self.queries.fetch(queries_B), self.documents.fetch(candidates_C)
+        return lambda: (queries(), documents())
+
+
 def _cuda_sender(device: torch.device) -> Send:
     """Give what copies a pinned buffer to `device` in a stream of its own."""
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

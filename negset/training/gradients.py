@@ -7,14 +7,14 @@ seed, the step, the batch in the step and the chunk.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from negset.encoders.encoder import Role
 from negset.fingerprint import fingerprint
 from negset.training.batches import Batch
-from negset.training.binding import Binding, loss_inputs
+from negset.training.binding import Binding, GuideVectors, fetch_guide, loss_inputs, no_guide
 from negset.training.distributed import gather_with_gradient, split_batch
 from negset.training.examples import Rows
 from negset.training.objective import LossInputs, Moment
@@ -44,6 +44,7 @@ class Work:
     queries: int
     losses: Callable[[LossInputs], torch.Tensor]
     episode: object = None
+    guide: GuideVectors = no_guide
 
 
 def add_gradients(binding: Binding, work: Work) -> torch.Tensor:
@@ -52,6 +53,8 @@ def add_gradients(binding: Binding, work: Work) -> torch.Tensor:
     Of several processes each embeds its part of the texts and adds what is its own; the sum over processes is whole.
     """
     queries, documents = list(_chunks(binding, work, "query")), list(_chunks(binding, work, "document"))
+    # Asked for before texts are embedded, so that both go on at once.
+    work = replace(work, guide=fetch_guide(binding, work.batch))
     if len(queries) == len(documents) == 1:
         losses_B = _losses(binding, work, embed_chunks(binding, queries), embed_chunks(binding, documents))
         _backward(losses_B, work)
@@ -89,7 +92,7 @@ def _losses(binding: Binding, work: Work, own_BD: torch.Tensor, own_CD: torch.Te
     """Give the loss of each query of the batch, from the vectors that this process embedded and those of others."""
     vectors_BD = gather_with_gradient(own_BD, len(work.batch.queries_B), binding.world)
     vectors_CD = gather_with_gradient(own_CD, len(work.batch.candidates_C), binding.world)
-    return work.losses(loss_inputs(binding, work.batch, vectors_BD, vectors_CD, work.moment, work.episode))
+    return work.losses(loss_inputs(binding, work.batch, vectors_BD, vectors_CD, work.moment, work.episode, work.guide))
 
 
 def _backward(losses_B: torch.Tensor, work: Work) -> None:

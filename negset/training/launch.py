@@ -7,8 +7,11 @@ from pathlib import Path
 
 import torch
 
+from negset.batching.following import training_plan
+from negset.batching.reading import OpenedPlan
 from negset.errors import ConfigError
 from negset.progress import Progress, no_progress
+from negset.training.batches import PlannedBatches
 from negset.training.distributed import World
 from negset.training.examples import Examples
 from negset.training.loop import Training, train_encoder
@@ -28,9 +31,10 @@ class _Job:
     config: TrainConfig
     folder: Path
     signals: Signals
+    plan: OpenedPlan | None
 
 
-def train_in_processes(
+def launch_training(
     model: Trainable,
     start: StaticStart | None,
     examples: Examples,
@@ -40,15 +44,22 @@ def train_in_processes(
     *,
     signals: Signals = NO_SIGNALS,
     tell: Tell = tell_nobody,
+    plan: OpenedPlan | None = None,
 ) -> Training:
     """Train as `train_encoder` does, in `config.processes` processes; `model`, just opened, ends up trained.
 
-    Each opens the model of `config` from `start`, embeds its part of every batch and sees the vectors of all. Without
-    dropout the result is that of one process up to rounding; with it each process draws for its own texts.
+    The batches are those of `plan`, or in a random order.
+
+    One alone is this process. Of several, each opens the model of `config` from `start`, embeds its part of every batch
+    and sees the vectors of all. Without dropout the result is that of one process up to rounding; with it each process
+    draws for its own texts.
     Raises EnvironmentFault where a process dies, ConfigError where there are fewer GPUs than processes, and what
     `train_encoder` raises.
     """
-    backend = _backend(model.device, config)
+    backend = choose_backend(model.device, config)
+    if config.processes == 1:
+        by = _batches(plan, examples, config)
+        return train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
 
     def hear(said: object) -> None:
         if isinstance(said, StepFigures):
@@ -56,10 +67,16 @@ def train_in_processes(
         elif isinstance(said, tuple):
             progress(*said)
 
-    job = _Job(start, examples, config, folder, signals)
+    job = _Job(start, examples, config, folder, signals, plan)
     training, parameters = run_processes(partial(_train_part, job), config.processes, backend, hear)
     model.module.load_state_dict(torch.load(io.BytesIO(parameters), map_location=model.device, weights_only=True))
     return training
+
+
+def _batches(plan: OpenedPlan | None, examples: Examples, config: TrainConfig) -> PlannedBatches | None:
+    if plan is None:
+        return None
+    return PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.batches)
 
 
 def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
@@ -73,7 +90,15 @@ def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
         say(figures)
 
     training = train_encoder(
-        model, job.examples, job.config, job.folder, report, signals=job.signals, tell=tell, world=world
+        model,
+        job.examples,
+        job.config,
+        job.folder,
+        report,
+        signals=job.signals,
+        tell=tell,
+        world=world,
+        by=_batches(job.plan, job.examples, job.config),
     )
     parameters = io.BytesIO()
     if world.first:
@@ -87,8 +112,9 @@ def _placed(config: TrainConfig, world: World) -> TrainConfig:
     return config.model_copy(update={"device": f"cuda:{world.rank}"}) if on_gpu else config
 
 
-def _backend(device: torch.device, config: TrainConfig) -> Backend:
-    if device.type == "cpu":
+def choose_backend(device: torch.device, config: TrainConfig) -> Backend:
+    """Say how processes on `device` speak to each other; raise ConfigError where so many cannot be there."""
+    if device.type == "cpu" or config.processes == 1:
         return "gloo"
     if device.type != "cuda":
         message = f"train.processes = {config.processes} works on the processor or on CUDA, not on {device.type}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Batch, Plan, Planned, collate_batch, shuffled_plan
+from negset.training.batches import Batch, Plan, Planned, PlannedBatches, collate_batch, shuffled_batches
 from negset.training.binding import Binding, bind, check_needs
 from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
 from negset.training.distributed import ALONE, World, in_turn
@@ -34,6 +34,7 @@ from negset.training.records import (
     tell_all,
     tell_nobody,
 )
+from negset.training.remining import Supply, check_negatives, clear_negatives, epoch_supply
 from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor, set_rates, turns_from
 from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
@@ -78,16 +79,18 @@ class Course:
     peaks: list[float]
     folder: Path
     run: str
+    examples_of: Callable[[int, Planned], Examples]
 
     def collate(self, epoch: int, planned: Planned) -> Batch:
         """Gather the candidates of `planned` queries."""
-        every_document = self.config.candidates == "all"
-        return collate_batch(self.binding.examples, planned, self.config.seed, epoch, every_document=every_document)
+        every_document, examples = self.config.candidates == "all", self.examples_of(epoch, planned)
+        return collate_batch(examples, planned, self.config.seed, epoch, every_document=every_document)
 
     def check(self, position: Position) -> None:
         """Raise ArtifactError where something is gone that the run needs to go on from `position`."""
         check_journals(self.folder, position.rows or {})
         check_episode(self.binding, self.folder, self.run, position)
+        check_negatives(self.config, self.folder, self.run, position)
 
     def moment(self, turn: Turn) -> Moment:
         """Say where in the run a step is."""
@@ -102,13 +105,18 @@ def train_encoder(
     progress: Progress = no_progress,
     *,
     signals: Signals = NO_SIGNALS,
+    supply: Supply | None = None,
     tell: Tell = tell_nobody,
     world: World = ALONE,
+    by: PlannedBatches | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
+    The batches are those that the plan `by` has, or in a random order.
+
     On one machine and with one number of threads the result depends on examples, config, signals and the start
     alone: batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
+    `supply` gives each batch its negatives in place of the set, as `config.remine` does by the model itself.
     Checkpoints stay in `folder` until `clear_run`, as the caller may have more to do before the run is done with.
     Of the processes of a `world` the first alone writes; what the others give has no history.
     Raises ConfigError for a loss that does not exist or that needs what is not configured, and ContractError naming
@@ -117,7 +125,7 @@ def train_encoder(
     check_needs(config)
     require_events(config)
     make_folder(folder)
-    course = _prepare(model, examples, config, folder, signals, world)
+    course = _prepare(model, examples, config, folder, signals, supply, world, by)
     with (
         Checkpoints(folder / CHECKPOINTS, course.run, config.keep_checkpoints) as checkpoints,
         _own_generator(model.device),
@@ -141,11 +149,18 @@ def clear_run(folder: Path) -> None:
     """Remove what the run in `folder` needs to go on, once nothing is left to do."""
     Checkpoints(folder / CHECKPOINTS, "", 1).clear()
     clear_episodes(folder)
+    clear_negatives(folder)
     for left in (STEPS, PAIRS, GUIDE):
         (folder / left).unlink(missing_ok=True)
 
 
-def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig, signals: Signals = NO_SIGNALS) -> str:
+def run_fingerprint(
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    signals: Signals = NO_SIGNALS,
+    supply: Supply | None = None,
+) -> str:
     """Hash all that decides the trained parameters: config, examples, signals and the parameters at the start."""
     digest = hashlib.sha256()
     for texts in (examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts):
@@ -157,28 +172,50 @@ def run_fingerprint(model: Trainable, examples: Examples, config: TrainConfig, s
         digest.update(groups.rows.tobytes())
     digest.update(examples.negative_weights.tobytes())
     loss_version, start = find_loss(config.loss).version, module_digest(model.module)
-    return fingerprint("training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest())
+    supplied = [] if supply is None else [supply.identity]
+    return fingerprint(
+        "training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest(), *supplied
+    )
 
 
 def _prepare(
-    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, signals: Signals, world: World
+    model: Trainable,
+    examples: Examples,
+    config: TrainConfig,
+    folder: Path,
+    signals: Signals,
+    supply: Supply | None,
+    world: World,
+    by: PlannedBatches | None,
 ) -> Course:
-    run = run_fingerprint(model, examples, config, signals)
+    run = run_fingerprint(model, examples, config, signals, supply)
     binding = bind(model, examples, config, signals, world)
     optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
-    plan = shuffled_plan(examples, config.seed, config.batch_size, in_batch=config.in_batch)
     epochs = config.epochs or model.pace.epochs
+    by = by or shuffled_batches(examples, config.seed, config.batch_size, epochs, in_batch=config.in_batch)
     return Course(
         binding=binding,
         config=config,
-        plan=plan,
+        plan=by.plan,
         epochs=epochs,
-        steps=count_steps(plan, epochs, config.accumulate),
+        steps=count_steps(by.batches[:epochs], config.accumulate),
         state=State(model.module, binding.memory, optimizers),
         peaks=peak_rates(optimizers),
         folder=folder,
         run=run,
+        examples_of=_batch_examples(model, examples, config, folder, run, supply),
     )
+
+
+def _batch_examples(
+    model: Trainable, examples: Examples, config: TrainConfig, folder: Path, run: str, supply: Supply | None
+) -> Callable[[int, Planned], Examples]:
+    """Say what each batch is collated from: the set, what the model finds each epoch, or what `supply` gives."""
+    if supply is not None:
+        return supply.examples
+    if config.remine == "epoch":
+        return epoch_supply(model, examples, config, folder, run)
+    return lambda _epoch, _planned: examples
 
 
 def _memory_optimizers(binding: Binding, config: TrainConfig) -> list[torch.optim.Optimizer]:

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -27,6 +28,8 @@ Say = Callable[[object], None]
 Work = Callable[[World, Say], ResultT]
 """What each process does; it must be picklable, and so must be what it says and gives."""
 
+_PATIENCE: Final = timedelta(hours=12)
+"""How long one waits for another, which may prepare an epoch: that none died is known otherwise."""
 _GRACE: Final = 3.0
 """Seconds in which the others may say why, once one has failed: the first to be heard is often not the cause."""
 
@@ -125,7 +128,7 @@ def _child(work: Work[ResultT], world: World, backend: Backend, meeting: str, th
     try:
         if backend == "nccl":
             torch.cuda.set_device(world.rank)
-        dist.init_process_group(backend, init_method=f"file://{meeting}", rank=world.rank, world_size=world.size)
+        dist.init_process_group(backend, f"file://{meeting}", _PATIENCE, world_size=world.size, rank=world.rank)
         result = work(world, say)
         # None leaves while another may still ask it for something.
         dist.barrier()

@@ -13,16 +13,18 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from negset.batching.reading import OpenedPlan
 from negset.encoders.encoder import Encoder, Role
 from negset.errors import ConfigError
 from negset.evaluation import MEASURES, Measurement, Metrics, measure_encoder, restrict_metrics, split_queries
-from negset.mining.positives import doc_ids, known_positives
+from negset.mining.positives import known_pairs
 from negset.progress import Progress, no_progress
 from negset.store import make_folder, write_durably
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
-from negset.training.loop import Training, clear_run, train_encoder
+from negset.training.launch import choose_backend, launch_training
+from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
@@ -109,8 +111,11 @@ def run_training(
     *,
     guide: Encoder | None = None,
     tell: Tell = tell_nobody,
+    plan: OpenedPlan | None = None,
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
+
+    The batches are those of `plan`, or in a random order.
 
     Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
     query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
@@ -130,12 +135,13 @@ def run_training(
     )
     signals = read_signals(tables, examples, config, guide, folder)
     model = open_model(config, start)
+    choose_backend(model.device, config)
     progress("measure", 0, 2)
     before = measure(model, snapshot, config.held_out)
     sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
     health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
-    training = train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell)
+    training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell, plan=plan)
     after = measure(model, snapshot, config.held_out)
     health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)
@@ -169,13 +175,6 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError(message)
     check_needs(config)
     require_events(config)
-
-
-def known_pairs(snapshot: "Snapshot") -> pl.DataFrame:
-    """Give `query_id` and `doc_id` of every pair that must never be a negative."""
-    coded = known_positives(snapshot)
-    queries = snapshot.queries().get_column("query_id")
-    return coded.select(query_id=queries.gather(coded["query"]), doc_id=doc_ids(snapshot).gather(coded["doc"]))
 
 
 def measure(model: Trainable, snapshot: "Snapshot", split: str) -> Measurement:

@@ -25,9 +25,9 @@ class Turn:
         return Position(self.step + 1, self.epoch, self.batches_before + len(self.planned), rows)
 
 
-def count_steps(plan: Plan, epochs: int, accumulate: int) -> int:
-    """Count the steps of all epochs; the last step of an epoch may have fewer than `accumulate` batches."""
-    return sum(-(-sum(1 for _ in plan(epoch)) // accumulate) for epoch in range(epochs))
+def count_steps(batches: Sequence[int], accumulate: int) -> int:
+    """Count the steps of epochs of so many `batches`; the last step of an epoch may have fewer than `accumulate`."""
+    return sum(-(-count // accumulate) for count in batches)
 
 
 def turns_from(plan: Plan, epochs: int, accumulate: int, position: Position) -> Iterator[Turn]:

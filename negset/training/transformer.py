@@ -138,7 +138,9 @@ def _checkpoint_layers(model: SentenceTransformer, folder: Path) -> None:
     if not getattr(inner, "supports_gradient_checkpointing", False):
         message = f"the model in {folder} cannot do train.gradient_checkpointing; train.mini_batch saves memory too"
         raise ConfigError(message)
-    inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # Renamed in newer versions of transformers, where the old name warns.
+    enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
 
 
 def _compile(model: SentenceTransformer, device: torch.device) -> None:

@@ -30,7 +30,7 @@ def triplet(inputs: LossInputs, params: TripletParams) -> torch.Tensor:
     scores_BC, negative_BC = inputs.scores_BC(), inputs.negative_BC
     ranked_BC = scores_BC.detach().masked_fill(~negative_BC, float("-inf"))
     chosen_BK = ranked_BC.topk(min(params.hardest, ranked_BC.shape[1]), dim=1)
-    there_BK = ~chosen_BK.values.isneginf()
+    # The weight of a place that no negative fills is exp of minus infinity; where none does, they are no numbers.
     weight_BK = (chosen_BK.values / params.softness).softmax(1).nan_to_num(nan=0.0)
     hinge_BK = (params.margin - gaps(scores_BC, inputs.target_B).gather(1, chosen_BK.indices)).clamp(min=0)
-    return torch.where(there_BK, hinge_BK * weight_BK, 0.0).sum(1)
+    return (hinge_BK * weight_BK).sum(1)

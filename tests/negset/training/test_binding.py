@@ -5,7 +5,7 @@ import torch
 
 from negset.errors import ConfigError
 from negset.training.batches import collate_batch, shuffled_plan
-from negset.training.binding import bind, check_needs, loss_inputs
+from negset.training.binding import bind, check_needs, fetch_guide, loss_inputs
 from negset.training.examples import build_examples
 from negset.training.model import open_model
 from negset.training.objective import LossParams, Moment
@@ -61,10 +61,11 @@ def test_inputs_hold_the_rows_of_the_batch(planted):
     binding = bind(open_model(config, planted.start()), examples, config, Signals(guide, teacher))
     batch = collate_batch(examples, next(shuffled_plan(examples, 13, 9, in_batch=True)(0)), 13, 0)
     vectors = torch.zeros(9, 2), torch.zeros(len(batch.candidates_C), 2)
-    inputs = loss_inputs(binding, batch, *vectors, Moment(13, 0, 1, 0, 1), {"centre": torch.ones(1)})
+    episode = {"centre": torch.ones(1)}
+    inputs = loss_inputs(binding, batch, *vectors, Moment(13, 0, 1, 0, 1), episode, fetch_guide(binding, batch))
     assert inputs.guide_BG[:, 0].tolist() == batch.queries_B.tolist()
     assert (inputs.guide_CG[:, 0] / 10).tolist() == batch.candidates_C.tolist()
-    assert inputs.episode == {"centre": torch.ones(1)}
+    assert inputs.episode is episode
     for row, query in enumerate(batch.queries_B.tolist()):
         for column, document in enumerate(batch.candidates_C.tolist()):
             expected = {(3, 7): 0.5, (4, 1): -2.0}.get((query, document), float("nan"))

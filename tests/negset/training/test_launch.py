@@ -12,7 +12,7 @@ import torch
 from negset.errors import ConfigError, EnvironmentFault
 from negset.training.distributed import ALONE, gather_with_gradient, split_batch
 from negset.training.examples import build_examples
-from negset.training.launch import train_in_processes
+from negset.training.launch import launch_training
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from negset.training.processes import run_processes
@@ -141,12 +141,12 @@ def test_a_run_in_two_processes_is_resumed_and_ends_as_if_it_had_not_been_cut(wo
 
     def train(folder, progress=lambda *_: None):
         model = open_model(settings, start)
-        training = train_in_processes(model, start, examples, settings, folder, progress)
+        training = launch_training(model, start, examples, settings, folder, progress)
         return training, model.module.state_dict()
 
     heard, told = [], []
     model = open_model(settings, start)
-    whole = train_in_processes(
+    whole = launch_training(
         model, start, examples, settings, tmp_path / "whole", lambda *said: heard.append(said), tell=told.append
     )
     assert heard == [("train", step, 10) for step in range(1, 11)]
@@ -172,7 +172,7 @@ def test_more_processes_than_gpus_are_refused(world_of_pairs, tmp_path):
     model.device = torch.device("cuda")
     settings = config(processes=1 + torch.cuda.device_count())
     with pytest.raises(ConfigError, match="each needs its own"):
-        train_in_processes(model, start, examples, settings, tmp_path)
+        launch_training(model, start, examples, settings, tmp_path)
     model.device = torch.device("mps")
     with pytest.raises(ConfigError, match="not on mps"):
-        train_in_processes(model, start, examples, settings, tmp_path)
+        launch_training(model, start, examples, settings, tmp_path)

@@ -185,3 +185,15 @@ def test_d14_the_second_of_two_processes_has_its_positives_behind_those_of_the_f
 def test_without_a_guide_it_says_so(loss_inputs):
     with pytest.raises(ConfigError, match=r"train\.guide"):
         gist(loss_inputs(torch.eye(2), torch.eye(2)), GistParams())
+
+
+def test_queries_that_share_their_positive_are_no_negatives_of_each_other(loss_inputs):
+    """The guide finds the two queries unlike; their labels say that they ask for the same."""
+    inputs = loss_inputs(
+        unit(2, 1),
+        unit(1, 2),
+        target=torch.tensor([0, 0]),
+        guide_BG=torch.eye(2),
+        guide_CG=torch.tensor([[0.5**0.5, 0.5**0.5]]),
+    )
+    assert gist(inputs, GistParams()).tolist() == [0.0, 0.0]

@@ -21,6 +21,14 @@ def test_the_loss_is_the_mean_squared_error_of_margins(loss_inputs):
     assert losses.tolist() == pytest.approx([first, second], abs=1e-6)
 
 
+def test_a_negative_that_the_teacher_puts_above_the_positive_is_to_be_above_it(loss_inputs):
+    """By the size of the teacher's margin alone, the student would be taught the opposite."""
+    as_taught = one_dimension(loss_inputs, [[0.3, 0.7]], [[2.0, 6.0]])
+    assert margin_mse(as_taught, MarginMseParams(scale=0.1)).item() == pytest.approx(0, abs=1e-12)
+    inverted = one_dimension(loss_inputs, [[0.7, 0.3]], [[2.0, 6.0]])
+    assert margin_mse(inverted, MarginMseParams(scale=0.1)).item() == pytest.approx(0.8**2)
+
+
 def test_a_constant_added_to_the_teachers_scores_changes_nothing(loss_inputs):
     scores, teacher = [[0.9, 0.5, 0.1]], [[8.0, 7.0, 2.0]]
     there = margin_mse(one_dimension(loss_inputs, scores, teacher), MarginMseParams())

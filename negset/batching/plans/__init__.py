@@ -1,0 +1,1 @@
+"""Batch plans: one file each, found by its name. See `negset/batching/planner.py`."""
