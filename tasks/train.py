@@ -76,9 +76,9 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
-    plan: BatchPlanRef | None,
     run: str,
     guide: EncoderRef | None = None,
+    plan: BatchPlanRef | None = None,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
