@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
@@ -40,7 +41,7 @@ from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor,
 from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
 from negset.training.step import take_step
-from schemas.config import TrainConfig
+from schemas.config import SHUFFLED, TrainConfig
 
 VERSION: Final = 3
 MODEL: Final = "model"
@@ -202,6 +203,11 @@ def _prepare(
     binding = bind(model, examples, config, signals, world)
     optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
     if by is None:
+        if config.plan != SHUFFLED:
+            message = (
+                f"the batches of train.plan = {config.plan!r} were not made before training; negset train makes them"
+            )
+            raise ConfigError(message)
         epochs = config.epochs or model.pace.epochs
         by = shuffled_batches(examples, config.seed, config.batch_size, epochs, in_batch=config.in_batch)
     return Course(
