@@ -95,7 +95,7 @@ class Transformer:
         kept = [group for group in groups if group["params"]]
         if self.options.optimizer == "sophia":
             return [Sophia(kept, lr=self.learning_rate)]
-        return [torch.optim.AdamW(kept, lr=self.learning_rate)]
+        return [torch.optim.AdamW(kept, lr=self.learning_rate, fused=True)]
 
     def save(self, folder: Path) -> None:
         """Write the model to `folder` as the library does, safetensors only; prompts travel with it."""
