@@ -41,7 +41,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     start = fit_start(config, snapshot, store) if config.model == "static" else None
     guide = fit_guide(config, snapshot, store)
     plan = planned(published, snapshot, plan_request(config), store) if config.plan != SHUFFLED else None
-    key = training_key(published, config, start, plan, guide)
+    key = training_key(published, config, start, guide, plan)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     checkpoint = through_cache(train_room, is_trained(folder))(

@@ -40,7 +40,11 @@ def query_places(view: SetView, latitude: str, longitude: str) -> Floats:
     documents = view.snapshot.document_columns("doc_id").get_column("doc_id")
     theirs_N2 = _known_degrees(document_degrees, view, config, documents, view.examples.document_ids)
     if own_Q2 is None and theirs_N2 is None:
-        query_degrees(view.snapshot, config)  # says which column is not there
+        message = (
+            f"the plan needs places, and neither queries nor documents have the metadata fields {latitude!r} and "
+            f"{longitude!r}: name others with --set latitude=... --set longitude=..., or do without: --set geo_epochs=0"
+        )
+        raise ConfigError(message)
     places_Q2 = np.full((len(view.examples.query_ids), 2), np.nan) if own_Q2 is None else own_Q2
     if theirs_N2 is not None:
         query_P, document_P = view.examples.positives.take(np.arange(len(places_Q2)))

@@ -121,7 +121,7 @@ def test_a_query_without_a_place_is_where_its_positive_is(view):
     places = query_places(view, "latitude", "longitude")
     assert places[:2].tolist() == [[10.0, 20.0], [50.5, 8.25]]
     assert np.isnan(places[2]).all()
-    with pytest.raises(ConfigError, match="the column 'lat'"):
+    with pytest.raises(ConfigError, match="neither queries nor documents have the metadata fields 'lat' and 'lon'"):
         query_places(view, "lat", "lon")
 
 

@@ -64,15 +64,6 @@ def test_what_does_not_exist_is_refused_before_training(change):
     require_domains(QUERIES, "test", RunReportConfig())
 
 
-def test_canaries_that_fall_fail_a_run_whose_mean_rises(change):
-    """S31: known-clean queries of one topic, turned by poisoned rows. A gate on the mean over all queries passes it."""
-    domains = [change("clean", 0.50, 0.55, 2000), change("canary", 0.60, 0.30, 20)]
-    assert (2000 * 0.05 - 20 * 0.30) / 2020 > 0.04
-    verdict = check(domains)
-    assert not verdict.passed
-    assert [(fall.name, fall.limit) for fall in verdict.falls] == [("canary", 0.02)]
-
-
 def test_a_field_that_tells_each_query_apart_names_no_domains():
     ids = [f"q{place}" for place in range(MOST_DOMAINS + 1)]
     queries = pl.DataFrame(
@@ -81,3 +72,12 @@ def test_a_field_that_tells_each_query_apart_names_no_domains():
     with pytest.raises(ConfigError, match=f"has {MOST_DOMAINS + 1} values"):
         require_domains(queries, "test", RunReportConfig(domain_field="field"))
     require_domains(queries.head(MOST_DOMAINS), "test", RunReportConfig(domain_field="field"))
+
+
+def test_canaries_that_fall_fail_a_run_whose_mean_rises(change):
+    """S31: known-clean queries of one topic, turned by poisoned rows. A gate on the mean over all queries passes it."""
+    domains = [change("clean", 0.50, 0.55, 2000), change("canary", 0.60, 0.30, 20)]
+    assert (2000 * 0.05 - 20 * 0.30) / 2020 > 0.04
+    verdict = check(domains)
+    assert not verdict.passed
+    assert [(fall.name, fall.limit) for fall in verdict.falls] == [("canary", 0.02)]
