@@ -9,7 +9,7 @@ from negset.errors import ConfigError, ContractError
 from negset.training.examples import build_examples
 from negset.training.loop import clear_run, run_fingerprint, train_encoder
 from negset.training.model import open_model
-from negset.training.records import PAIRS, STEPS, open_journals
+from negset.training.records import PAIRS, STEPS, Recorder, open_journals
 from schemas.config import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
@@ -75,6 +75,23 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(planted, examples, 
     assert resumed.resumed_at == (kill_at - 1) // 4 * 4
     assert resumed.losses == whole.losses
     assert all(torch.equal(parameters[name], same[name]) for name in parameters)
+
+
+def test_steps_that_wait_to_be_written_are_written_before_a_checkpoint(planted, examples, tmp_path, monkeypatch):
+    """As on a GPU, whose losses are fetched some steps later: a checkpoint that counted too few would lose steps."""
+
+    def add(self, done):
+        self._waiting.append(done)
+        if len(self._waiting) == 3:
+            self.flush()
+
+    whole, _ = trained(planted, examples, config(), tmp_path / "whole")
+    monkeypatch.setattr(Recorder, "add", add)
+    with pytest.raises(KilledError):
+        trained(planted, examples, config(), tmp_path / "cut", killer(7))
+    resumed, _ = trained(planted, examples, config(), tmp_path / "cut")
+    assert resumed.resumed_at == 4
+    assert resumed.losses == whole.losses
 
 
 def test_a_run_is_killed_again_and_again(planted, examples, tmp_path):
