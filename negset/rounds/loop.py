@@ -16,6 +16,7 @@ from negset.rounds.figures import MEASURE, Mined, RoundFigures, StartFigures, be
 from negset.rounds.report import RoundsReport
 from negset.rounds.survey import Survey, measures, open_survey
 from negset.store import Store, read_json
+from negset.training.option_files import by_content
 from schemas.config import BuildConfig, TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import NegativeSetRef, SurveyRef
@@ -73,7 +74,7 @@ def loop_fingerprint(
     """
     bound = bind(config)
     named = {"model": "static" if train.model == "static" else "", "guide": ""}
-    trained = train.model_copy(update=named)
+    trained = by_content(train).model_copy(update=named)
     made = config_identity(config, bound.teachers)
     return fingerprint("rounds", VERSION, snapshot, encoder, start, made, recipe_fingerprint(bound), trained, options)
 
