@@ -3,7 +3,7 @@
     python -m benchmarks.losses --data FOLDER --model FOLDER --home FOLDER [--collections scifact,cosqa,...]
                                 [--seeds 5] [--only NAME,NAME] [--out FILE] [--quick]
 
-For each collection two sets are built: `perc-pos` over dense candidates by the vectors of `--model`, and random
+For each collection sets are built: `perc-pos` and others over dense candidates by the vectors of `--model`, and random
 documents. The static encoder is then trained on them with every loss (options as they come, the vectors and cosines of
 `--model` where a loss asks for a guide or a teacher) and every plan, several seeds each, and measured on the split
 `test`. All is compared with plain InfoNCE over random documents and in-batch negatives: paired bootstrap over queries
@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -77,6 +77,10 @@ def variants() -> list[Variant]:
         Variant("info_nce"),
         Variant("info_nce, the set's negatives alone", changes={"in_batch": False}),
         Variant("info_nce, random documents alone", "random", {"in_batch": False}),
+        *(
+            Variant(f"info_nce, set {recipe} alone", recipe, {"in_batch": False})
+            for recipe in ("naive", "shifted", "adapted")
+        ),
         Variant("info_nce, symmetric", changes={"loss_options": {"symmetric": True}}),
     ]
     for name, found in losses().items():
@@ -148,8 +152,9 @@ def measure_collection(
         if options.quick
         else []
     )
-    result, world = dict(known), open_world(name, place, options)
-    for variant in (one for one in variants() if not wanted or one.name in (*wanted, BASE)):
+    rows = [one for one in variants() if not wanted or one.name in (*wanted, BASE)]
+    result, world = dict(known), open_world(name, place, options, rows)
+    for variant in rows:
         seeds = 2 if options.quick else options.seeds
         if len(result.get(variant.name, [])) >= seeds:
             continue
@@ -235,13 +240,14 @@ class World:
         return torch.from_numpy(open_vectors(self.store, ref).gather([by_id[name] for name in wanted]))  # type: ignore[arg-type]
 
 
-def open_world(name: str, place: Path, options: argparse.Namespace) -> World:
-    """Build the sets of a collection, or find them built."""
+def open_world(name: str, place: Path, options: argparse.Namespace, wanted: Sequence[Variant]) -> World:
+    """Build the sets that the `wanted` rows need, or find them built."""
     from flows.build import build
 
     plain = build_config(name, place, options)
     sets, encoder = {}, ""
-    for recipe, miners in (("perc-pos", ["dense"]), ("random", ["random"])):
+    for recipe in dict.fromkeys(variant.recipe for variant in wanted):
+        miners = ["random" if recipe == "random" else "dense"]
         changed = plain.model_dump()
         changed["name"] = f"{name}-{recipe}".replace("_", "-")
         changed["mine"] = {**changed["mine"], "miners": miners}
