@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negset.training.batches import Planned, collate_batch, shuffled_plan
+from negset.training.batches import Planned, collate_batch, shuffled_plan, turns
 from negset.training.examples import Examples, Groups
 
 
@@ -96,6 +96,19 @@ def test_short_lists_are_not_padded():
     assert batch.candidates_C.tolist() == [1, 2, 3, 5, 6, 7]
     lonely = collate_batch(world, Planned(np.array([0]), in_batch=True), seed=1, epoch=0)
     assert lonely.candidates_C.tolist() == [1]
+
+
+def test_turns_begin_where_the_querys_id_says():
+    """All from the first, an epoch would have every query's smallest id; by row, another query would move them."""
+    world = examples([[2 * row, 2 * row + 1] for row in range(40)], [[] for _ in range(40)])
+    rows = np.arange(40)
+    first = turns(world, rows, seed=1, epoch=0) - 2 * rows
+    assert 10 < first.sum() < 30
+    assert turns(world, rows[::-1], seed=1, epoch=0).tolist() == (first + 2 * rows)[::-1].tolist()
+    assert (turns(world, rows, seed=2, epoch=0) - 2 * rows).tolist() != first.tolist()
+    later = examples([[0, 1], *([2 * row, 2 * row + 1] for row in range(40))], [[] for _ in range(41)])
+    later = replace(later, query_ids=["before", *world.query_ids])
+    assert (turns(later, rows + 1, seed=1, epoch=0) - 2 * rows).tolist() == first.tolist()
 
 
 def test_several_positives_take_turns():
