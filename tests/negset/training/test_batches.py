@@ -214,3 +214,12 @@ def test_a_plan_chooses_among_a_querys_negatives_and_brings_others():
     counted = {pair for pair, counts in cells(world, batch).items() if counts}
     assert counted == {("q0", "d00"), ("q0", "d02"), ("q1", "d01"), ("q1", "d03")}
     assert batch.cells.own_weight_H.tolist() == [1.0, 2.0]  # of what is none of its own, and of its second one
+
+
+def test_with_every_document_a_positive_stands_at_its_own_row():
+    """Among all documents the target is not where it would stand among those that the queries bring."""
+    world = examples([[4], [6]], [[5], []])
+    batch = collate_batch(world, Planned(np.array([0, 1]), in_batch=True), seed=1, epoch=0, every_document=True)
+    assert batch.candidates_C.tolist() == list(range(7))
+    assert batch.target_B.tolist() == [4, 6]
+    assert not batch.masked_BC.any()
