@@ -10,13 +10,13 @@ from pathlib import Path
 
 from negset.errors import ArtifactError, ConflictError, MissingObjectError
 from negset.fingerprint import file_digest
-from negset.objects.objects import Listed, check_key
-from negset.store import flush, locked, make_folder, storage_fault, write_durably
+from negset.objects.objects import HIDDEN, Listed, check_key
+from negset.store import flush, locked, make_folder, storage_fault
 
 
 @dataclass(frozen=True)
 class FolderObjects:
-    """The files below `root`. Names that start with a dot are no objects: half-written ones, and the lock."""
+    """The files below `root`, but for the hidden ones."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class FolderObjects:
         """Store `data` under `key`; see Objects. A link fails where its name is taken, so the first one wins."""
         target = self._path(key)
         make_folder(target.parent)
-        temporary = target.with_name(f".{uuid.uuid4().hex}")
+        temporary = target.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
         try:
             _copy(data, temporary)
             flush(temporary)
@@ -76,7 +76,7 @@ class FolderObjects:
     def swap(self, pointer: str, expected: str | None, new: str) -> None:
         """Set the text under `pointer`; see Objects."""
         path = self._path(pointer)
-        with locked(self.root / ".lock"):
+        with locked(self.root / f"{HIDDEN}lock"):
             found = self.read(pointer)
             if found == new:
                 return
@@ -84,7 +84,14 @@ class FolderObjects:
                 message = f"{path} says {found!r}, expected {expected!r}: somebody else wrote it"
                 raise ConflictError(message)
             make_folder(path.parent)
-            write_durably(path, new.encode())
+            temporary = path.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
+            try:
+                temporary.write_bytes(new.encode())
+                flush(temporary)
+                temporary.replace(path)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                raise storage_fault(error, path) from error
             self._flush_folders(path.parent)
 
     def read(self, pointer: str) -> str | None:
@@ -100,7 +107,7 @@ class FolderObjects:
         found = []
         for path in folder.rglob("*"):
             inside = path.relative_to(self.root)
-            if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+            if path.is_file() and not inside.name.startswith(HIDDEN):
                 facts = path.stat()
                 written = datetime.fromtimestamp(facts.st_mtime, UTC)
                 found.append(Listed(inside.as_posix(), facts.st_size, written))

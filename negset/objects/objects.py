@@ -7,6 +7,9 @@ from typing import Protocol
 
 from negset.errors import ConfigError
 
+HIDDEN = ".negset-"
+"""What the names of files that are no objects start with: half-written ones, and locks."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -18,7 +21,7 @@ class Listed:
 
 
 class Objects(Protocol):
-    """Bytes under keys. A key is a relative path of parts joined by "/"; no part starts with a dot.
+    """Bytes under keys. A key is a relative path of parts joined by "/".
 
     Every method raises TransientError where the store did not answer within its deadline, AccessError where it
     refuses, EnvironmentFault for all else that the outside does wrong. A TransientError leaves open whether a write
@@ -51,8 +54,8 @@ class Objects(Protocol):
     def swap(self, pointer: str, expected: str | None, new: str) -> None:
         """Set the text under the key `pointer` from `expected` (None: absent) to `new`.
 
-        Finding `new` there is success: it is how a swap whose answer was lost is recognised. So `new` must be a text
-        that nobody else writes and that was never there before. Raises ConflictError where something else is there.
+        Finding `new` there is success: it is how a swap whose answer was lost is recognised. So `new` must stand for
+        one move, and must never have been there before. Raises ConflictError where something else is there.
         """
         ...
 
@@ -70,9 +73,12 @@ class Objects(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Give `key` back, or raise ConfigError where it could lead outside its store or into another's."""
+    """Give `key` back, or raise ConfigError where it could lead outside its store or to what is none of its objects."""
     parts = key.split("/")
-    if not all(part and not part.startswith(".") and part.isprintable() and "\\" not in part for part in parts):
-        message = f"{key!r} is no key of an object: parts joined by '/', none empty, none starting with a dot"
+    if not all(
+        part not in ("", ".", "..") and part.isprintable() and "\\" not in part and not part.startswith(HIDDEN)
+        for part in parts
+    ):
+        message = f"{key!r} is no key of an object: parts joined by '/', none empty, '.', '..' or {HIDDEN}..."
         raise ConfigError(message)
     return key

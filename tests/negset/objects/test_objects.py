@@ -97,7 +97,9 @@ def test_objects_are_listed_by_folder_and_deleted_by_key(objects):
     assert objects.get("b/1") == b"y"
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".lock", "a/.b", "a\\b", "a\nb"])
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", ".negset-lock", "a/.negset-b", "a\\b", "a\nb"]
+)
 def test_a_key_stays_in_its_store(key, objects):
     with pytest.raises(ConfigError, match="no key"):
         check_key(key)
