@@ -192,6 +192,6 @@ def _read_shared_manifest(objects: Objects, dataset: str, identity: str) -> byte
     return data
 
 
-def _at_once(act: Callable[[T], None], items: Iterable[T]) -> None:
+def _at_once(act: Callable[[T], object], items: Iterable[T]) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         list(workers.map(act, items))
