@@ -18,6 +18,8 @@ CONFLICT = "409 conditional request conflict"
 CUT = "answer cut in its middle"
 STALL = "no answer in time, nothing applied"
 STALL_AFTER = "no answer in time, the request was applied"
+IGNORED = "conditions ignored, as by a store that knows none"
+"""Not one of the kinds: no store for publishers does this."""
 KINDS = (REFUSED, LOST, ERROR, ERROR_AFTER, SLOW_DOWN, CONFLICT, CUT, STALL, STALL_AFTER)
 
 _BEFORE = {ERROR: (500, "InternalError"), SLOW_DOWN: (503, "SlowDown"), CONFLICT: (409, "ConditionalRequestConflict")}
@@ -77,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         if kind in _BEFORE:
             self.reply(*_BEFORE[kind])
             return
-        response, data = self.forward(body)
+        response, data = self.forward(body, kind)
         if kind in (LOST, STALL_AFTER):
             self.hang_up(stall=kind == STALL_AFTER)
         elif kind == ERROR_AFTER:
@@ -87,11 +89,13 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer
 
-    def forward(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+    def forward(self, body: bytes, kind: str | None) -> tuple[http.client.HTTPResponse, bytes]:
         """Have the server behind the proxy apply this request."""
         upstream = http.client.HTTPConnection(*self.server.upstream, timeout=60)
         try:
-            upstream.request(self.command, self.path, body, dict(self.headers.items()))
+            ignored = ("if-match", "if-none-match") if kind == IGNORED else ()
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in ignored}
+            upstream.request(self.command, self.path, body, headers)
             response = upstream.getresponse()
             return response, response.read()
         finally:

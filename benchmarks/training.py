@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-BATCH = 64
+from benchmarks.pairs import Texts, draw_texts, examples_of, transformer_start
+
 WIDTH = 256
 
 
@@ -53,6 +54,8 @@ def main() -> None:
     parser.add_argument("--model", default="", help="folder of a sentence-transformers model, such as all-MiniLM-L6-v2")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--pairs", type=int, default=0, help="pairs of runs (3; 2 with --quick)")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--queries", type=int, default=0, help="queries in a run (16384 static, 512 transformer)")
     parser.add_argument("--kinds", nargs="+", choices=("static", "transformer"), default=["static", "transformer"])
     parser.add_argument("--inner", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -63,7 +66,7 @@ def main() -> None:
     found = {f"{threads}_threads": _in_process(threads) for threads in options.threads}
     size = "quick" if options.quick else "full"
     model = Path(options.model).name if options.model else "random"
-    print(json.dumps({"size": size, "transformer": model, "batch": BATCH, "cpus": os.cpu_count(), **found}))
+    print(json.dumps({"size": size, "transformer": model, "batch": options.batch, "cpus": os.cpu_count(), **found}))
 
 
 def _in_process(threads: int) -> dict[str, object]:
@@ -86,17 +89,17 @@ def _compare(kind: str, options: argparse.Namespace) -> dict[str, object]:
     warnings.simplefilter("ignore")
     torch.set_num_threads(options.inner)
     size = QUICK if options.quick else FULL
-    queries = size.static_queries if kind == "static" else size.transformer_queries
+    queries = options.queries or (size.static_queries if kind == "static" else size.transformer_queries)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        start = _static_start(size, place) if kind == "static" else _transformer_start(size, options.model, place)
+        start = _start(kind, size, options.model, place)
         runs: dict[str, Callable[[int, Path], Taken]] = {
-            "ours": lambda count, out: _ours(kind, _texts(size, count), start, out),
-            "theirs": lambda count, out: _theirs(kind, _texts(size, count), start, out),
+            "ours": lambda count, out: _ours(kind, draw_texts(size.words, count), start, options.batch, out),
+            "theirs": lambda count, out: _theirs(kind, draw_texts(size.words, count), start, options.batch, out),
         }
         taken: dict[str, list[Taken]] = {name: [] for name in runs}
         for run in runs.values():
-            run(2 * BATCH, place / "warm")
+            run(8, place / "warm")
         for pair in range(options.pairs):
             for name in sorted(runs, reverse=bool(pair % 2)):
                 taken[name].append(runs[name](queries, place / f"{name}{pair}"))
@@ -125,92 +128,29 @@ def _timed(run: Callable[[], object]) -> Taken:
     return Taken(time.perf_counter() - clock, time.process_time() - processor)
 
 
-@dataclass(frozen=True)
-class Texts:
-    """A query, a positive and a negative for each row."""
-
-    queries: list[str]
-    positives: list[str]
-    negatives: list[str]
-
-
-def _texts(size: Size, rows: int) -> Texts:
-    drawn = np.random.default_rng(13)
-
-    def column(mean: int) -> list[str]:
-        lengths = np.clip(drawn.lognormal(np.log(mean), 0.5, rows), 2, 4 * mean).astype(int)
-        # Zipf's law by the logarithm of a uniform number.
-        words = np.exp(drawn.uniform(0, np.log(size.words), int(lengths.sum()))).astype(int)
-        return [" ".join(f"w{word}" for word in text) for text in np.split(words, np.cumsum(lengths)[:-1])]
-
-    return Texts(column(10), column(60), column(60))
-
-
-def _static_start(size: Size, folder: Path) -> object:
+def _start(kind: str, size: Size, model: str, folder: Path) -> object:
+    """Give what both train from: words and vectors, or the folder of a transformer."""
     from negset.training.model import StaticStart
 
+    if kind == "transformer":
+        return model or transformer_start(size.words, size.layers, size.hidden, size.heads, folder)
     embeddings = np.random.default_rng(5).normal(size=(size.words, WIDTH)).astype(np.float32)
     return StaticStart([f"w{word}" for word in range(1, size.words + 1)], embeddings)
 
 
-def _transformer_start(size: Size, model: str, folder: Path) -> str:
-    """Give the folder of the model that is trained: the given one or one with random weights."""
-    if model:
-        return model
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{word}" for word in range(1, size.words + 1))]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(3)
-    shape = {"hidden_size": size.hidden, "num_hidden_layers": size.layers, "num_attention_heads": size.heads}
-    BertModel(BertConfig(vocab_size=len(words), intermediate_size=4 * size.hidden, **shape)).save_pretrained(
-        folder / "bert"
-    )
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
-    bert = Transformer(str(folder / "bert"))
-    whole = SentenceTransformer(modules=[bert, Pooling(bert.get_embedding_dimension())], device="cpu")
-    whole.save(str(folder / "start"), create_model_card=False)
-    return str(folder / "start")
-
-
-def _ours(kind: str, texts: Texts, start: object, out: Path) -> Taken:
+def _ours(kind: str, texts: Texts, start: object, batch: int, out: Path) -> Taken:
     from negset.training.loop import train_encoder
     from negset.training.model import open_model
     from schemas.config import TrainConfig
 
     model = "static" if kind == "static" else str(start)
-    config = TrainConfig(model=model, batch_size=BATCH, epochs=1, device="cpu", temperature=0.05)
+    config = TrainConfig(model=model, batch_size=batch, epochs=1, device="cpu", temperature=0.05)
     encoder = open_model(config, start if kind == "static" else None)  # type: ignore[arg-type]
-    examples = _examples(texts)
+    examples = examples_of(texts)
     return _timed(lambda: train_encoder(encoder, examples, config, out))
 
 
-def _examples(texts: Texts) -> object:
-    from negset.training.examples import Examples, Groups
-
-    rows = len(texts.queries)
-    ids = [f"{row:07}" for row in range(2 * rows)]
-
-    def each(first: int) -> Groups:
-        return Groups(np.arange(rows + 1), np.arange(first, first + rows))
-
-    return Examples(
-        query_ids=ids[:rows],
-        query_texts=texts.queries,
-        document_ids=ids,
-        document_texts=[*texts.positives, *texts.negatives],
-        positives=each(0),
-        negatives=each(rows),
-        negative_weights=np.ones(rows, dtype=np.float32),
-        known=each(0),
-        left_out={},
-    )
-
-
-def _theirs(kind: str, texts: Texts, start: object, out: Path) -> Taken:
+def _theirs(kind: str, texts: Texts, start: object, batch: int, out: Path) -> Taken:
     from datasets import Dataset
     from sentence_transformers import (
         SentenceTransformer,
@@ -225,7 +165,7 @@ def _theirs(kind: str, texts: Texts, start: object, out: Path) -> Taken:
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(out / "trainer"),
         num_train_epochs=1,
-        per_device_train_batch_size=BATCH,
+        per_device_train_batch_size=batch,
         learning_rate=5e-3 if kind == "static" else 2e-5,
         max_grad_norm=0.0 if kind == "static" else 1.0,
         use_cpu=True,

@@ -16,8 +16,18 @@ from negset import building
 from negset.encoders.model_folder import find_model, folder_digests
 from negset.errors import ConfigError, MissingObjectError
 from negset.fingerprint import fingerprint
-from negset.rounds.loop import RANKER, TRAINED, State, Version, loop_fingerprint, open_state, tell, trained_encoder
-from negset.rounds.report import RoundsReport, write_rounds
+from negset.rounds.loop import (
+    RANKER,
+    TRAINED,
+    State,
+    Version,
+    loop_fingerprint,
+    open_state,
+    role_values,
+    tell,
+    trained_encoder,
+)
+from negset.rounds.report import RoundsReport, write_rounds, write_values
 from negset.rounds.survey import survey_fingerprint
 from negset.store import MANIFEST, Store, make_folder, read_json, write_durably
 from schemas.config import BuildConfig, TrainConfig
@@ -77,7 +87,9 @@ def rounds(config: BuildConfig, train: TrainConfig, options: RoundsConfig) -> st
     for number in range(1, options.rounds + 1):
         versions.append(_mined(loop, number, versions))
         states.append(_trained(loop, number, versions[-1]))
-        report = tell(world, loop.key, config.name, states, versions, last=number == options.rounds)
+        values = role_values(world, states)
+        write_values(values, loop.folder)
+        report = tell(world, loop.key, config.name, states, versions, values, last=number == options.rounds)
         write_rounds(report, loop.folder)
         if report.status == "stopped":
             _keep_best(loop, report)

@@ -34,24 +34,24 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
         fingerprint=version_id(manifest),
         content=manifest.source.content,
         rows=manifest.counts.rows["negatives"],
-        path=str(opened.folder),
+        path=str(opened.folder.absolute()),
     )
     snapshot = require_current(store, manifest.source.content)
     start = fit_start(config, snapshot, store) if config.model == "static" else None
     guide = fit_guide(config, snapshot, store)
     plan = planned(published, snapshot, plan_request(config), store) if config.plan != SHUFFLED else None
-    key = training_key(published, config, start, plan, guide)
+    key = training_key(published, config, start, guide, plan)
     folder = run_folder(manifest.dataset, key)
     # A run has a place: what was trained elsewhere is not trained here.
     checkpoint = through_cache(train_room, is_trained(folder))(
-        published, config, snapshot, start, plan, str(folder), guide, fingerprint=fingerprint(key, folder)
+        published, config, snapshot, start, str(folder), guide, plan, fingerprint=fingerprint(key, folder)
     )
     report(checkpoint, snapshot, config, manifest.dataset)
     return checkpoint
 
 
 def plan_request(config: TrainConfig) -> PlanRequest:
-    """Say which plan a run of `config` trains by, with an epoch for each of the run's."""
+    """Say which plan a run of `config` trains by."""
     return PlanRequest(
         plan=config.plan,
         options=config.plan_options,
@@ -59,6 +59,7 @@ def plan_request(config: TrainConfig) -> PlanRequest:
         batch_size=config.batch_size,
         epochs=config.epochs or usual_epochs(config.model),
         in_batch=config.in_batch,
+        negatives=config.negatives,
         split=config.split,
         held_out=config.held_out,
     )

@@ -71,5 +71,6 @@ class PlanRequest(Section):
     batch_size: int = Field(128, ge=2)
     epochs: int = Field(5, ge=1)
     in_batch: bool = True
+    negatives: int = Field(0, ge=0)
     split: str = "train"
     held_out: str = "test"

@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "1.2.0"
+SCHEMA_VERSION: Final = "1.3.0"
 """Semantic version of the tables. A removed or retyped column raises the first number."""
 
 _IDS: Final = pa.string()

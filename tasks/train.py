@@ -36,15 +36,15 @@ def training_key(
     published: NegativeSetRef,
     config: TrainConfig,
     start: EncoderRef | None,
-    plan: BatchPlanRef | None = None,
     guide: EncoderRef | None = None,
+    plan: BatchPlanRef | None = None,
 ) -> str:
     """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
 
-    What `plan` holds and what the `guide` is, count; not where they lie.
+    What the `guide` is and what `plan` holds, count; not where they lie.
     """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
-    asked = [ref.content if ref else "" for ref in (plan, guide)]
+    asked = [ref.content if ref else "" for ref in (guide, plan)]
     named = config.model_copy(update={"guide": ""}) if guide else config
     return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
 
@@ -76,9 +76,9 @@ def train(
     config: TrainConfig,
     snapshot: SnapshotRef,
     start: EncoderRef | None,
-    plan: BatchPlanRef | None,
     run: str,
     guide: EncoderRef | None = None,
+    plan: BatchPlanRef | None = None,
     *,
     fingerprint: str,
 ) -> CheckpointRef:

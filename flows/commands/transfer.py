@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from negset.transfer.report import TransferReport
 
 SEED = 13
+LISTED = 10
+"""Groups that were left out, named one by one; more of them are counted."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -103,11 +105,13 @@ def explain(report: "TransferReport") -> list[str]:
     """Say in words what holds and what does not."""
     harm = [cell for cell in report.matrix.cells if cell.sign == "-" and cell.change.real]
     help_ = [cell for cell in report.matrix.cells if cell.sign == "+" and cell.change.real]
+    left_out = sorted(report.left_out)
     lines = [
         "+ or - where the 95 % interval over seeds and queries excludes 0; * p < .05 after Holm's correction for all",
         *(f"{cell.source} harms {cell.target}" for cell in harm),
         *(f"{cell.source} helps {cell.target}" for cell in help_),
-        *(f"left out: {name}: {reason}" for name, reason in sorted(report.left_out.items())),
+        *(f"left out: {name}: {report.left_out[name]}" for name in left_out[:LISTED]),
+        *([f"left out: {len(left_out) - LISTED} more groups"] if len(left_out) > LISTED else []),
     ]
     if not harm and not help_:
         lines.append("no transfer between these groups can be told from 0")

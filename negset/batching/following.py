@@ -11,11 +11,18 @@ from negset.arrays import Rows
 from negset.batching.making import MASK_TABLE, PLAN_TABLE
 from negset.batching.reading import OpenedPlan
 from negset.errors import ConfigError, ContractError, listed
-from negset.training.batches import Plan, Planned
+from negset.fingerprint import fingerprint
+from negset.training.batches import Plan, Planned, PlannedRun
 from negset.training.examples import Examples, Groups
 
 _COLUMNS: Final = ("batch", "query_id", "positive_id", "negative_ids", "in_batch")
 _MASKS: Final = ("batch", "slot", "doc_id")
+
+
+def planned_run(opened: OpenedPlan, examples: Examples, *, in_batch: bool = True) -> PlannedRun:
+    """Give the plan to a training run, with the number of its batches and what it is known by."""
+    plan = training_plan(opened, examples, in_batch=in_batch)
+    return PlannedRun(plan, [one.batches for one in opened.manifest.epochs], fingerprint(opened.manifest))
 
 
 def training_plan(opened: OpenedPlan, examples: Examples, *, in_batch: bool = True) -> Plan:

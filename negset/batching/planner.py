@@ -100,8 +100,7 @@ class BatchPlan:
     """A registered plan. `version` is its author's word that what it computes has not changed.
 
     `coverage` tells under options what is promised; `repeats` whether a query may come twice in an epoch (never in a
-    batch). `refreshes` tells at which epochs the plan wants vectors of the model as it is then; `epochs`
-    how many it makes of the passes over all queries that were asked for. `files` are options
+    batch). `epochs` is how many it makes of the passes over all queries that were asked for. `files` are options
     that name a file, whose content is part of the plan's identity; plans with `versions` read older ones of the set.
     """
 
@@ -112,7 +111,6 @@ class BatchPlan:
     summary: str
     coverage: Callable[[Any], Coverage]
     repeats: Callable[[Any], bool]
-    refreshes: Callable[[int, Any], bool] | None
     epochs: Callable[[int, Any], int]
     files: tuple[str, ...]
     versions: bool
@@ -147,7 +145,6 @@ def plan(
     params: type[ParamsT],
     coverage: Callable[[ParamsT], Coverage] = every,
     repeats: Callable[[ParamsT], bool] = never,
-    refreshes: Callable[[int, ParamsT], bool] | None = None,
     epochs: Callable[[int, ParamsT], int] = as_asked,
     files: Sequence[str] = (),
     versions: bool = False,
@@ -165,7 +162,6 @@ def plan(
             summary=summary,
             coverage=coverage,
             repeats=repeats,
-            refreshes=refreshes,
             epochs=epochs,
             files=tuple(files),
             versions=versions,

@@ -24,11 +24,6 @@ class OpenedPlan:
     folder: Path
     manifest: PlanManifest
 
-    @property
-    def batches(self) -> list[int]:
-        """The batches of each epoch."""
-        return [epoch.batches for epoch in self.manifest.epochs]
-
     def row_groups(self, table: str, epoch: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read `columns` of an epoch of `table`, a row group at a time; empty ones are left out.
 

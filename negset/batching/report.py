@@ -15,7 +15,7 @@ def describe_plan(manifest: PlanManifest) -> Iterator[str]:
     yield _queries(manifest)
     yield _visits(manifest)
     grouped = [epoch for epoch in epochs if epoch.same_group is not None and epoch.pairs]
-    if grouped:
+    if any((epoch.by_chance or 0.0) < 1.0 for epoch in grouped):
         share = sum(epoch.same_group or 0 for epoch in grouped) / sum(epoch.pairs for epoch in grouped)
         chance = sum(epoch.by_chance or 0.0 for epoch in grouped) / len(grouped)
         yield (

@@ -9,7 +9,7 @@ import polars as pl
 from negset.arrays import Floats
 from negset.batching.inputs import GradedPairs, ScoredPairs
 from negset.batching.view import SetView, document_rows, query_rows
-from negset.errors import ConfigError, InputError, MissingColumnsError, hint
+from negset.errors import ConfigError, ContractError, InputError, MissingColumnsError, hint, listed
 
 _TEMPERATURE: Final = 0.05
 
@@ -18,7 +18,8 @@ def scored_pairs(view: SetView, by: str) -> ScoredPairs:
     """Give all pairs of a positive and a hard negative of a query that have scores of `by`, and how far these differ.
 
     Empty `by` is the score that the set's recipe compared; where the set gives a positive none, it counts as the
-    lowest of its query's. Raises ConfigError for a scorer that the set has no scores of.
+    lowest of its query's. Raises ConfigError for a scorer that the set has no scores of, ContractError naming the
+    queries with a score that is no number.
     """
     negatives, positives = _own_scores(view) if not by else _named_scores(view, by)
     numbered = document_rows(view)
@@ -32,6 +33,10 @@ def scored_pairs(view: SetView, by: str) -> ScoredPairs:
         .unique(["query", "positive", "negative"], keep="first")
         .sort("query", "positive", "negative")
     )
+    wrong = pairs.filter(~pl.col("margin").is_finite()).get_column("query_id").unique().sort().to_list()
+    if wrong:
+        message = f"{len(wrong)} queries have scores{f' of {by!r}' if by else ''} that are no numbers: {listed(wrong)}"
+        raise ContractError(message)
     query_P, positive_P, negative_P = (
         pairs.get_column(name).cast(pl.Int64).to_numpy() for name in ("query", "positive", "negative")
     )
@@ -66,7 +71,8 @@ def query_losses(view: SetView, path: str) -> Floats:
 
     The latter is what a softmax at temperature 0.05 over the query's lowest positive and its negatives gives: the loss
     of the model that the set was mined with. A query without any has the median of the others.
-    Raises ConfigError where no query has one, InputError where the file is no such table.
+    Raises ConfigError where no query has one, InputError where the file is no such table, ContractError naming the
+    queries whose loss is below 0 or no number.
     """
     found = _read_losses(path) if path else _score_losses(view.tables.negatives)
     rows = query_rows(view).join(found, on="query_id", how="left", maintain_order="left").get_column("loss")
@@ -74,7 +80,13 @@ def query_losses(view: SetView, path: str) -> Floats:
     if middle is None:
         message = f"no query has a loss {f'in {path}' if path else 'by the scores of the set; give the option losses'}"
         raise ConfigError(message)
-    return rows.fill_null(middle).to_numpy().astype(np.float64)
+    loss_Q = rows.fill_null(middle).to_numpy().astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(loss_Q) & (loss_Q >= 0)))
+    if len(wrong):
+        names = [view.examples.query_ids[row] for row in wrong.tolist()]
+        message = f"{len(wrong)} queries have losses that are negative or no numbers: {listed(names)}"
+        raise ContractError(message)
+    return loss_Q
 
 
 def _score_losses(negatives: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from negset.mining.positives import known_pairs
 from negset.publishing.reading import PublishedSet
 from negset.snapshot import Snapshot
 from negset.store import Store
-from negset.training.examples import Examples, SetTables, build_examples, number_documents
+from negset.training.examples import Examples, SetTables, build_examples
+from negset.training.examples import document_rows as number_documents
 from negset.vectors import Vectors, find_vectors, open_vectors, vectors_fingerprint
 from schemas.batches import PlanRequest
 from schemas.refs import EncoderRef
@@ -43,18 +44,19 @@ def view_set(published: PublishedSet, snapshot: Snapshot, store: Store, request:
     queries = snapshot.queries()
     held_out_texts = queries.filter(pl.col("split") == request.held_out).get_column("text")
     examples = build_examples(
-        tables, known_pairs(snapshot), held_out_texts, split=request.split, in_batch=request.in_batch
+        tables,
+        known_pairs(snapshot),
+        held_out_texts,
+        split=request.split,
+        negatives=request.negatives,
+        in_batch=request.in_batch,
     )
     return SetView(published, snapshot, store, tables, examples)
 
 
 def document_rows(view: SetView) -> pl.DataFrame:
-    """Give each `doc_id` with the number of the `document` that it, or its twin, is."""
-    rows = number_documents(view.tables.documents).select("doc_id", "row")
-    first = rows.sort("doc_id").unique("row", keep="first", maintain_order=True)
-    used = pl.DataFrame({"first": view.examples.document_ids}).with_row_index("document")
-    first = first.join(used, left_on="doc_id", right_on="first").select("row", "document")
-    return rows.join(first, on="row").select("doc_id", "document")
+    """Give each `doc_id` that is used with the number of the `document` that it, or its twin, is."""
+    return number_documents(view.tables.documents, view.examples).rename({"doc": "document"})
 
 
 def query_rows(view: SetView) -> pl.DataFrame:

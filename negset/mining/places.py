@@ -44,9 +44,7 @@ def read_places(snapshot: "Snapshot", config: GeoConfig) -> Places:
     Raises ConfigError for a column that no query or no document has, and InputError naming the ids of coordinates
     that are no numbers, not finite, out of range, or half given.
     """
-    documents = snapshot.document_columns("doc_id", "metadata")
-    degrees_Q = query_degrees(snapshot, config)
-    degrees_N = _degrees(documents.get_column("doc_id"), documents.get_column("metadata"), config, "documents")
+    degrees_Q, degrees_N = query_degrees(snapshot, config), document_degrees(snapshot, config)
     return Places(unit_vectors(degrees_Q), unit_vectors(degrees_N), degrees_Q)
 
 
@@ -54,6 +52,12 @@ def query_degrees(snapshot: "Snapshot", config: GeoConfig) -> Floats:
     """Give latitude and longitude of each query, (n, 2), NaN where it has none; raises as `read_places` does."""
     queries = snapshot.queries()
     return _degrees(queries.get_column("query_id"), queries.get_column("metadata"), config, "queries")
+
+
+def document_degrees(snapshot: "Snapshot", config: GeoConfig) -> Floats:
+    """Give latitude and longitude of each document, (n, 2), NaN where it has none; raises as `read_places` does."""
+    documents = snapshot.document_columns("doc_id", "metadata")
+    return _degrees(documents.get_column("doc_id"), documents.get_column("metadata"), config, "documents")
 
 
 def unit_vectors(degrees_N2: Floats) -> Floats:

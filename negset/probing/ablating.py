@@ -8,7 +8,7 @@ from negset.probing.ablation import FOLDS, AblationReport, ablate
 from negset.probing.candidates import list_candidates
 from negset.probing.collection import ProbeCollection, group_rows, open_collection
 from negset.probing.compositions import composable, compose
-from negset.probing.folds import cross_folds
+from negset.probing.folds import cross_folds, draw_rows
 from negset.probing.opening import open_probe
 from negset.probing.report import Step
 from negset.probing.selecting import passing_candidates, read_ledger
@@ -35,13 +35,16 @@ def ablate_mined(
 ) -> AblationReport:
     """Compose sets of what the recipe of `config` lets pass of `refs`, `size` negatives a query, and compare them.
 
-    Only queries with twice as many candidates take part. Raises ConfigError where these are fewer than `LEAST`.
+    Of at most QUERY_LIMIT training queries, drawn by lot, those with twice as many candidates take part.
+    Raises ConfigError where these are fewer than `LEAST`.
     """
     snapshot = open_snapshot(store, refs.mining.snapshot)
     collection = open_collection(snapshot)
     encoder = refs.mining.encoder
     probe = open_probe("adapter", snapshot, collection, encoder.content if encoder else "", store)
-    pool = collection.of_splits(training_splits(config, collection))
+    # Drawn first: what does not train is neither read nor counted in the budget.
+    trainable = collection.of_splits(training_splits(config, collection))
+    pool = draw_rows(collection, trainable, QUERY_LIMIT, f"{seed}:ablation")
     candidate = list_candidates(config, [config.recipe.name]).tried[0]
     passing = passing_candidates(candidate, read_ledger(candidate, refs, store, pool), store, pool)
     ranked = rank_candidates(collection, passing)
@@ -53,7 +56,7 @@ def ablate_mined(
         )
         raise ConfigError(message)
     folds = cross_folds(collection, rows, FOLDS, limit=QUERY_LIMIT, seed=seed)
-    tell(f"{len(rows):,} of {len(pool):,} training queries have enough candidates")
+    tell(f"{len(rows):,} of {len(pool):,} training queries drawn have enough candidates")
     return ablate(
         probe,
         collection,

@@ -45,6 +45,15 @@ class Difference:
         return self.adjusted < 0.05
 
 
+@dataclass(frozen=True)
+class Change:
+    """Means before and after, and the change, after less before, paired by query."""
+
+    before: Interval
+    after: Interval
+    change: Difference
+
+
 def resample_means(values_SQ: Values, seed: int, count: int = RESAMPLES) -> Values:
     """Give the mean of each set over each of `count` resamples of the queries with replacement, (S, count)."""
     return np.concatenate([values_SQ @ shares_QB for shares_QB in _resamples(values_SQ.shape[1], seed, count)], axis=1)
@@ -95,11 +104,28 @@ def measure_gains(gains: Sequence[Values], seed: int) -> list[Difference]:
 
     The samples may be of different queries. Holm's correction is for all of them together.
     """
-    means = [float(gain_Q.mean()) for gain_Q in gains]
-    resampled = [resample_means(gain_Q[None], seed)[0] for gain_Q in gains]
+    return _compared([resample_means(gain_Q[None], seed)[0] for gain_Q in gains], [float(one.mean()) for one in gains])
+
+
+def _compared(resampled: Sequence[Values], means: Sequence[float]) -> list[Difference]:
     chances = [_chance(one, mean) for one, mean in zip(resampled, means, strict=True)]
     found = zip(means, resampled, chances, holm(chances), strict=True)
     return [Difference(_interval(mean, one), chance, adjusted) for mean, one, chance, adjusted in found]
+
+
+def measure_changes(pairs: Sequence[tuple[Values, Values]], seed: int) -> list[Change]:
+    """Compare what the queries of each of `pairs` measured before and after, (Q,) each, the same queries in both.
+
+    Pairs may be of different queries. Holm's correction is for all of them together.
+    """
+    resampled = [resample_means(np.stack([before_Q, after_Q, after_Q - before_Q]), seed) for before_Q, after_Q in pairs]
+    changes = _compared(
+        [one[2] for one in resampled], [float((after_Q - before_Q).mean()) for before_Q, after_Q in pairs]
+    )
+    return [
+        Change(_interval(float(before_Q.mean()), one[0]), _interval(float(after_Q.mean()), one[1]), change)
+        for (before_Q, after_Q), one, change in zip(pairs, resampled, changes, strict=True)
+    ]
 
 
 def measure_runs(gains: Sequence[Values], seed: int) -> list[Difference]:
@@ -110,11 +136,7 @@ def measure_runs(gains: Sequence[Values], seed: int) -> list[Difference]:
     there are is drawn, which makes the variance of a few runs right (McCarthy and Snowden 1985).
     Holm's correction is for all of them together. Raises ValueError for fewer than two runs.
     """
-    means = [float(gains_RQ.mean()) for gains_RQ in gains]
-    resampled = [_resample_runs(gains_RQ, seed) for gains_RQ in gains]
-    chances = [_chance(one, mean) for one, mean in zip(resampled, means, strict=True)]
-    found = zip(means, resampled, chances, holm(chances), strict=True)
-    return [Difference(_interval(mean, one), chance, adjusted) for mean, one, chance, adjusted in found]
+    return _compared([_resample_runs(one_RQ, seed) for one_RQ in gains], [float(one_RQ.mean()) for one_RQ in gains])
 
 
 def _resample_runs(gains_RQ: Values, seed: int) -> Values:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from negset.errors import ArtifactError, ConflictError, MissingObjectError
 from negset.fingerprint import file_digest
+from negset.objects.conditions import require_conditions
 from negset.objects.objects import Objects
 from negset.publishing.manifest import ID_LENGTH, read_manifest
 from negset.publishing.moves import move_latest, read_moves, shared_latest
@@ -48,11 +49,12 @@ def share_version(objects: Objects, version: Path, *, by: str, at: datetime, wri
     """Put the version in the folder `version` into `objects` and move its LATEST there; see `move_latest`.
 
     Raises ArtifactError where a file of the version is damaged, ConflictError where the store holds other bytes under
-    its id.
+    its id, EnvironmentFault where the store has no conditional writes.
     """
     manifest, data = read_manifest(version), (version / MANIFEST).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     dataset, identity = manifest.dataset, digest[:ID_LENGTH]
+    require_conditions(objects)
     if not _is_shared(objects, dataset, identity, digest):
         _put_files(objects, version, manifest.files, f"{dataset}/{VERSIONS}/{identity}")
         _put_papers(objects, version, dataset, identity, digest)

@@ -1,15 +1,14 @@
 """A loop of rounds as data: what names it, what each model is, and what is told of all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from negset.building import bind
 from negset.fingerprint import fingerprint
 from negset.mining.recipe import recipe_fingerprint
+from negset.probing.bootstrap import Values
 from negset.publishing.manifest import config_identity
 from negset.publishing.reading import read_set
 from negset.rounds.deciding import Decision, decide
@@ -17,7 +16,6 @@ from negset.rounds.figures import MEASURE, Mined, RoundFigures, StartFigures, be
 from negset.rounds.report import RoundsReport
 from negset.rounds.survey import Survey, measures, open_survey
 from negset.store import Store, read_json
-from negset.training.examples import Rows
 from schemas.config import BuildConfig, TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import NegativeSetRef, SurveyRef
@@ -97,25 +95,40 @@ def open_state(store: Store, folder: Path, survey: SurveyRef) -> State:
     return State(folder, read_json(record if record.is_file() else folder / BEGUN), open_survey(store, survey))
 
 
+def role_values(world: "World", states: Sequence[State]) -> list[dict[str, Values]]:
+    """Give nDCG@10 of each validation and each held-out query, for the start and the models of all rounds."""
+    roles = {"validation": world.roles.validation, "held_out": world.roles.held_out}
+    return [
+        {role: measures(world.collection, state.survey, rows)[MEASURE] for role, rows in roles.items()}
+        for state in states
+    ]
+
+
 def tell(
-    world: "World", key: str, dataset: str, states: Sequence[State], versions: Sequence[Version], *, last: bool
+    world: "World",
+    key: str,
+    dataset: str,
+    states: Sequence[State],
+    versions: Sequence[Version],
+    values: Sequence[Mapping[str, Values]],
+    *,
+    last: bool,
 ) -> RoundsReport:
     """Describe the rounds so far: `states` are the start and the models of all rounds, `versions` their sets.
 
-    `last` says whether no round is left.
+    `values` are those of `role_values`; `last` says whether no round is left.
     """
     roles = world.roles
-    values = [measures(world.collection, state.survey, roles.validation)[MEASURE] for state in states]
-    decisions = decide(values, world.train.seed)
+    decisions = decide([found["validation"] for found in values], world.train.seed)
     told = [
-        _round_figures(world, number, states, versions, float(values[number].mean()), decision)
+        _round_figures(world, number, states, versions, values[number], decision)
         for number, decision in enumerate(decisions, start=1)
     ]
     best = decisions[-1].best
     start = StartFigures(
         checkpoint=str(states[0].record["checkpoint"]),
-        validation=round(float(values[0].mean()), 6),
-        held_out=_held_out(world, states[0], roles.held_out),
+        validation=_mean(values[0]["validation"]),
+        held_out=_mean(values[0]["held_out"]) if len(roles.held_out) else None,
     )
     return RoundsReport(
         loop=key,
@@ -137,7 +150,7 @@ def _round_figures(
     number: int,
     states: Sequence[State],
     versions: Sequence[Version],
-    validation: float,
+    values: Mapping[str, Values],
     decision: Decision,
 ) -> RoundFigures:
     version, record = versions[number - 1], states[number].record
@@ -152,15 +165,13 @@ def _round_figures(
         steps=int(str(record["steps"])),
         loss_first=float(str(record["loss_first"])),
         loss_last=float(str(record["loss_last"])),
-        validation=round(validation, 6),
-        held_out=_held_out(world, states[number], world.roles.held_out),
+        validation=_mean(values["validation"]),
+        held_out=_mean(values["held_out"]) if len(world.roles.held_out) else None,
         fooled=None if record.get("fooled") is None else float(str(record["fooled"])),
         behind=behind_figures(decision),
         worse=decision.worse,
     )
 
 
-def _held_out(world: "World", state: State, rows: Rows) -> float | None:
-    if not len(rows):
-        return None
-    return round(float(np.mean(measures(world.collection, state.survey, rows)[MEASURE])), 6)
+def _mean(values_Q: Values) -> float:
+    return round(float(values_Q.mean()), 6)

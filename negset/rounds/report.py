@@ -1,14 +1,21 @@
 """rounds.json, the table of all rounds, and the same as lines for a terminal."""
 
+import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+
 from negset.errors import ArtifactError
+from negset.probing.bootstrap import Values
 from negset.rounds.figures import Figures, RoundFigures, StartFigures
 from negset.store import write_durably
 
 REPORT: Final = "rounds.json"
+VALUES: Final = "values.npz"
+"""nDCG@10 of each query, by which rounds were compared."""
 
 Status = Literal["going on", "finished", "stopped"]
 
@@ -46,6 +53,28 @@ def read_rounds(folder: Path) -> RoundsReport:
     except (OSError, ValueError) as error:
         message = f"cannot read {path}: {error}"
         raise ArtifactError(message) from error
+
+
+def write_values(values: Sequence[Mapping[str, Values]], folder: Path) -> None:
+    """Write nDCG@10 of each query of each role, for the start and each round, into `folder`."""
+    buffer = io.BytesIO()
+    named = {f"{number}:{role}": found for number, roles in enumerate(values) for role, found in roles.items()}
+    np.savez(buffer, **named)  # type: ignore[arg-type] # mypy takes any name for `allow_pickle`
+    write_durably(folder / VALUES, buffer.getvalue())
+
+
+def read_values(folder: Path) -> list[dict[str, Values]]:
+    """Read what `write_values` wrote; raise ArtifactError where there is none."""
+    path, found = folder / VALUES, dict[int, dict[str, Values]]()
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            for name in stored.files:
+                number, _, role = name.partition(":")
+                found.setdefault(int(number), {})[role] = stored[name]
+    except (OSError, ValueError) as error:
+        message = f"cannot read {path}: {error}"
+        raise ArtifactError(message) from error
+    return [found[number] for number in sorted(found)]
 
 
 def rounds_table(report: RoundsReport) -> str:

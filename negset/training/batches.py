@@ -36,11 +36,12 @@ Plan = Callable[[int], Iterator[Planned]]
 
 
 @dataclass(frozen=True)
-class PlannedBatches:
-    """A plan, and how many batches each of its epochs has."""
+class PlannedRun:
+    """A plan that was made before the run: how many batches each of its epochs has, and a digest of it."""
 
     plan: Plan
     batches: Sequence[int]
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ def shuffled_plan(examples: Examples, seed: int, size: int, *, in_batch: bool) -
     return plan_epoch
 
 
-def shuffled_batches(examples: Examples, seed: int, size: int, epochs: int, *, in_batch: bool) -> PlannedBatches:
+def shuffled_batches(examples: Examples, seed: int, size: int, epochs: int, *, in_batch: bool) -> PlannedRun:
     """Give `shuffled_plan` for so many `epochs`."""
     plan = shuffled_plan(examples, seed, size, in_batch=in_batch)
-    return PlannedBatches(plan, [-(-len(examples.query_ids) // size)] * epochs)
+    return PlannedRun(plan, [-(-len(examples.query_ids) // size)] * epochs, "")
 
 
 def collate_batch(
@@ -117,18 +118,17 @@ def collate_batch(
 def _hard_negatives(examples: Examples, planned: Planned) -> tuple[Rows, Rows, NDArray[np.float32]]:
     """Give place in the batch, document and weight of each hard negative; what the plan brings anew weighs 1."""
     row, own = examples.negatives.take(planned.queries_B)
-    weights = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
+    weight = examples.negative_weights[examples.negatives.entries(planned.queries_B)]
     if planned.negatives is None:
-        return row, own, weights
+        return row, own, weight
     places, chosen = planned.negatives.take(np.arange(len(planned.queries_B)))
-    documents = len(examples.document_ids)
-    known = np.argsort(row * documents + own, kind="stable")
-    codes = (row * documents + own)[known]
-    at = np.searchsorted(codes, places * documents + chosen)
-    there = at < len(codes)
-    there[there] = codes[at[there]] == (places * documents + chosen)[there]
+    code = row * len(examples.document_ids) + own
+    order = np.argsort(code, kind="stable")
+    wanted = places * len(examples.document_ids) + chosen
+    at = np.minimum(np.searchsorted(code[order], wanted), max(len(code) - 1, 0))
+    there = code[order][at] == wanted if len(code) else np.zeros(len(wanted), dtype=np.bool_)
     found = np.ones(len(chosen), dtype=np.float32)
-    found[there] = weights[known[at[there]]]
+    found[there] = weight[order][at[there]]
     return places, chosen, found
 
 

@@ -89,7 +89,7 @@ def check_needs(config: TrainConfig) -> Loss:
         (
             "teacher",
             bool(config.teacher),
-            "learns from a teacher: set train.teacher to a score it has",
+            "learns from a teacher: set train.teacher to a score of the set",
             "train.teacher",
         ),
     )

@@ -98,7 +98,7 @@ def build_examples(
     Raises ConfigError where `split` has no query or nothing is left to train on.
     """
     _check_columns(tables)
-    documents = number_documents(tables.documents)
+    documents = _number_documents(tables.documents)
     candidates = _queries_of_split(tables.queries, split)
     pairs = tables.positives.select("query_id", "doc_id").join(documents, on="doc_id").unique(["query_id", "row"])
     forbidden = _spread_over_texts(
@@ -146,7 +146,7 @@ def build_examples(
 
 def document_rows(documents: pl.DataFrame, examples: Examples) -> pl.DataFrame:
     """Give `doc_id` and `doc`, the row in `examples`, of each of `documents` that is used there; twins share a row."""
-    numbered = number_documents(documents).select("doc_id", "row")
+    numbered = _number_documents(documents).select("doc_id", "row")
     used = pl.DataFrame({"doc_id": examples.document_ids}).with_row_index("doc").join(numbered, on="doc_id")
     return numbered.join(used.select("row", "doc"), on="row").select("doc_id", "doc").sort("doc_id")
 
@@ -186,7 +186,7 @@ def _queries_of_split(queries: pl.DataFrame, split: str) -> pl.DataFrame:
     return chosen
 
 
-def number_documents(documents: pl.DataFrame) -> pl.DataFrame:
+def _number_documents(documents: pl.DataFrame) -> pl.DataFrame:
     """Give `doc_id`, its `content` and its `row`: the place of the smallest id with the same normalised text."""
     ordered = documents.sort("doc_id").select("doc_id", "title", "text").with_row_index("place")
     contents = document_texts(ordered)

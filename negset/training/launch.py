@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from negset.batching.following import training_plan
+from negset.batching.following import planned_run
 from negset.batching.reading import OpenedPlan
 from negset.errors import ConfigError
 from negset.progress import Progress, no_progress
-from negset.training.batches import PlannedBatches
+from negset.training.batches import PlannedRun
 from negset.training.distributed import World
 from negset.training.examples import Examples
 from negset.training.loop import Training, train_encoder
@@ -73,10 +73,10 @@ def launch_training(
     return training
 
 
-def _batches(plan: OpenedPlan | None, examples: Examples, config: TrainConfig) -> PlannedBatches | None:
+def _batches(plan: OpenedPlan | None, examples: Examples, config: TrainConfig) -> PlannedRun | None:
     if plan is None:
         return None
-    return PlannedBatches(training_plan(plan, examples, in_batch=config.in_batch), plan.batches)
+    return planned_run(plan, examples, in_batch=config.in_batch)
 
 
 def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:

@@ -10,10 +10,11 @@ from typing import Final
 
 import torch
 
+from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
 from negset.progress import Progress, no_progress
 from negset.store import make_folder
-from negset.training.batches import Batch, Plan, Planned, PlannedBatches, collate_batch, shuffled_batches
+from negset.training.batches import Batch, Plan, Planned, PlannedRun, collate_batch, shuffled_batches
 from negset.training.binding import Binding, bind, check_needs
 from negset.training.checkpoint import CHECKPOINTS, Checkpoints, Position
 from negset.training.distributed import ALONE, World, in_turn
@@ -39,7 +40,7 @@ from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor,
 from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
 from negset.training.step import take_step
-from schemas.config import TrainConfig
+from schemas.config import SHUFFLED, TrainConfig
 
 VERSION: Final = 3
 MODEL: Final = "model"
@@ -108,7 +109,7 @@ def train_encoder(
     supply: Supply | None = None,
     tell: Tell = tell_nobody,
     world: World = ALONE,
-    by: PlannedBatches | None = None,
+    by: PlannedRun | None = None,
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
@@ -160,8 +161,9 @@ def run_fingerprint(
     config: TrainConfig,
     signals: Signals = NO_SIGNALS,
     supply: Supply | None = None,
+    plan: str = "",
 ) -> str:
-    """Hash all that decides the trained parameters: config, examples, signals and the parameters at the start."""
+    """Hash all that decides the trained parameters: config, examples, signals, plan and the parameters at the start."""
     digest = hashlib.sha256()
     for texts in (examples.query_ids, examples.query_texts, examples.document_ids, examples.document_texts):
         digest.update(f"{len(texts)}".encode())
@@ -174,7 +176,7 @@ def run_fingerprint(
     loss_version, start = find_loss(config.loss).version, module_digest(model.module)
     supplied = [] if supply is None else [supply.identity]
     return fingerprint(
-        "training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest(), *supplied
+        "training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest(), plan, *supplied
     )
 
 
@@ -186,19 +188,25 @@ def _prepare(
     signals: Signals,
     supply: Supply | None,
     world: World,
-    by: PlannedBatches | None,
+    by: PlannedRun | None,
 ) -> Course:
-    run = run_fingerprint(model, examples, config, signals, supply)
+    run = run_fingerprint(model, examples, config, signals, supply, by.digest if by else "")
     binding = bind(model, examples, config, signals, world)
     optimizers = [*model.optimizers(), *_memory_optimizers(binding, config)]
-    epochs = config.epochs or model.pace.epochs
-    by = by or shuffled_batches(examples, config.seed, config.batch_size, epochs, in_batch=config.in_batch)
+    if by is None:
+        if config.plan != SHUFFLED:
+            message = (
+                f"the batches of train.plan = {config.plan!r} were not made before training; negset train makes them"
+            )
+            raise ConfigError(message)
+        epochs = config.epochs or model.pace.epochs
+        by = shuffled_batches(examples, config.seed, config.batch_size, epochs, in_batch=config.in_batch)
     return Course(
         binding=binding,
         config=config,
         plan=by.plan,
-        epochs=epochs,
-        steps=count_steps(by.batches[:epochs], config.accumulate),
+        epochs=len(by.batches),
+        steps=count_steps(by.batches, config.accumulate),
         state=State(model.module, binding.memory, optimizers),
         peaks=peak_rates(optimizers),
         folder=folder,

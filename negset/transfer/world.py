@@ -195,9 +195,9 @@ def _named(member: Member, corpus: Corpus, field: str, *, only: bool) -> list[tu
         return [(member.name, every)]
     require_columns(member.metadata, (field,), "--by", f"queries of {member.name}")
     values = metadata_values(member.metadata, (field,))[field]
-    names = ["(none)" if value is None else str(value) for value in values]
-    place = {name: every[np.array([other == name for other in names])] for name in sorted(set(names))}
-    return [(name if only else f"{member.name}:{name}", rows) for name, rows in place.items()]
+    named, place = np.unique(["(none)" if value is None else str(value) for value in values], return_inverse=True)
+    rows = np.split(every[np.argsort(place, kind="stable")], np.cumsum(np.bincount(place))[:-1])
+    return [(name if only else f"{member.name}:{name}", part) for name, part in zip(named.tolist(), rows, strict=True)]
 
 
 def training_steps(groups: Sequence[TransferGroup]) -> int:

@@ -41,5 +41,7 @@ def test_transfer_names_harm_and_help_that_hold():
     assert said[1:] == ["a harms b", "b helps a", "left out: d: too small"]
     assert [transfer_cell(cell)[:2] for cell in cells] == ["- ", "+ ", "- ", "0 "]
     assert transfer_cell(cells[0]) == "- -0.0500* (-0.060 to -0.040)"
+    many = TransferReport("test", 200, 3, (), {f"g{place:02}": "too small" for place in range(25)}, matrix, ())
+    assert explain_transfer(many)[-2:] == ["left out: g09: too small", "left out: 15 more groups"]
     none = TransferMatrix({}, cells[2:], {})
     assert "no transfer" in explain_transfer(TransferReport("test", 200, 3, (), {}, none, ()))[-1]

@@ -23,6 +23,12 @@ class NgameParams(PlanParams):
     doublings: str = "1,2,3,4"
     """Epochs, counted from 0, at which clusters become twice as large; empty for never."""
 
+    @field_validator("doublings", mode="before")
+    @classmethod
+    def _spell(cls, given: object) -> object:
+        """Take a single epoch, which a command line reads as a number."""
+        return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
     @field_validator("doublings")
     @classmethod
     def _ascend(cls, text: str) -> str:

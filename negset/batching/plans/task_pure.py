@@ -115,13 +115,20 @@ def pure_batches(task_Q: Rows, order: Rows, settings: PlanSettings, epoch: int) 
 
 
 def _same_class(inputs: PlanInputs, visits: Visits, class_Q: Rows, settings: PlanSettings, epoch: int) -> Suspects:
-    """Give the pairs of a batch that are of one class."""
+    """Give the pairs of a batch that are of one class, and a query's hard negatives that are positives of its class."""
     positive_V = positives_of(inputs, visits, settings.seed, epoch)
     counted: NDArray[np.bool_] = visits.in_batch_B[visits.batch_V]
     code_V = visits.batch_V * (int(class_Q.max(initial=0)) + 1) + class_Q[visits.query_V]
     order = np.flatnonzero(counted)[np.argsort(code_V[counted], kind="stable")]
     left, right = pairs_in_groups(code_V[order])
-    return Suspects(order[left], positive_V[order[right]], np.full(len(left), np.nan))
+    documents = max(len(inputs.document_ids), 1)
+    query_P, document_P = inputs.positives.take(np.arange(len(class_Q)))
+    visit_E, negative_E = inputs.negatives.take(visits.query_V)
+    of_class = np.isin(
+        class_Q[visits.query_V[visit_E]] * documents + negative_E, class_Q[query_P] * documents + document_P
+    )
+    visit_M = np.r_[order[left], visit_E[of_class]]
+    return Suspects(visit_M, np.r_[positive_V[order[right]], negative_E[of_class]], np.full(len(visit_M), np.nan))
 
 
 def _coded(values: pl.Series) -> tuple[list[str], Rows]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from negset.training.reports.groups import query_domains
 from negset.training.reports.regressions import GroupChange
 from schemas.run_report import RunReportConfig
 
+MOST_DOMAINS: Final = 200
 _ROUNDING = 1e-9
 """A fall of .01 that is computed as .0100000000000000009 is no more than .01."""
 
@@ -47,11 +49,18 @@ class DomainVerdict:
 def require_domains(queries: pl.DataFrame, split: str, config: RunReportConfig) -> None:
     """Raise ConfigError where the domain field, or a waived domain of the held-out `split`, does not exist.
 
-    Asked before training, so that a misspelt name costs nothing.
+    Also where there are more than `MOST_DOMAINS`: an id is no domain. Asked before training, so that a misspelt name
+    costs nothing.
     """
     if config.domain_field:
         held_out = queries.filter(pl.col("split") == split)
         names = query_domains(held_out, config.domain_field).get_column("domain").unique().sort()
+        if len(names) > MOST_DOMAINS:
+            message = (
+                f"report.domain_field = {config.domain_field!r} has {len(names)} values, more than {MOST_DOMAINS}: "
+                "name a field that says of what kind a query is, not which"
+            )
+            raise ConfigError(message)
         _require_waived(config.waived_domains, names.to_list())
     elif config.waived_domains:
         message = f"report.waived_domains is {list(config.waived_domains)}, but no report.domain_field names domains"

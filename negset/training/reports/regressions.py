@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from negset.probing.bootstrap import Difference, Interval, interval, measure_gains
+from negset.probing.bootstrap import Difference, Interval, measure_changes
 from negset.training.reports.groups import Kind, QueryGroup
 
 MEASURE: Final = "ndcg_at_10"
@@ -46,12 +46,13 @@ def compare_groups(per_query: pl.DataFrame, groups: Sequence[QueryGroup]) -> lis
     for _, same in groupby(groups, key=lambda group: group.kind):
         parts = [(group, _rows(per_query, group)) for group in same]
         parts = [(group, rows) for group, rows in parts if rows.height]
-        before = [rows.get_column(f"{MEASURE}_before").to_numpy() for _, rows in parts]
-        after = [rows.get_column(f"{MEASURE}_after").to_numpy() for _, rows in parts]
-        changes = measure_gains([late - early for early, late in zip(before, after, strict=True)], SEED)
+        pairs = [
+            (rows.get_column(f"{MEASURE}_before").to_numpy(), rows.get_column(f"{MEASURE}_after").to_numpy())
+            for _, rows in parts
+        ]
         found += [
-            GroupChange(group.kind, group.name, len(early), interval(early, SEED), interval(late, SEED), change)
-            for (group, _), early, late, change in zip(parts, before, after, changes, strict=True)
+            GroupChange(group.kind, group.name, rows.height, one.before, one.after, one.change)
+            for (group, rows), one in zip(parts, measure_changes(pairs, SEED), strict=True)
         ]
     return found
 

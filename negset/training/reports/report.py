@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from negset.evaluation import MEASURES
-from negset.probing.bootstrap import Difference, Interval, interval, measure_gains
+from negset.probing.bootstrap import Difference, Interval, measure_changes
 from negset.store import write_durably
 from negset.training.reports.changed_queries import ChangedQuery, most_changed
 from negset.training.reports.domain_gate import DomainVerdict, check_domains
@@ -138,8 +138,7 @@ def _measures(per_query: pl.DataFrame) -> list[MeasureChange]:
         (per_query.get_column(f"{name}_before").to_numpy(), per_query.get_column(f"{name}_after").to_numpy())
         for name in MEASURES
     ]
-    changes = measure_gains([after - before for before, after in pairs], SEED)
     return [
-        MeasureChange(name, interval(before, SEED), interval(after, SEED), change)
-        for name, (before, after), change in zip(MEASURES, pairs, changes, strict=True)
+        MeasureChange(name, one.before, one.after, one.change)
+        for name, one in zip(MEASURES, measure_changes(pairs, SEED), strict=True)
     ]

@@ -9,6 +9,7 @@ from negset.probing.bootstrap import (
     compare_with,
     holm,
     interval,
+    measure_changes,
     measure_gains,
     measure_runs,
 )
@@ -98,13 +99,22 @@ def test_the_variance_of_few_runs_is_that_of_their_mean():
     assert resampled.var() == pytest.approx(runs[:, 0].var(ddof=1) / 3, rel=0.05)
 
 
-def test_gains_of_different_queries_are_corrected_together():
+def test_changes_are_paired_and_those_of_different_queries_corrected_together():
     chance = np.random.default_rng(1)
-    clear, still = chance.normal(0.1, 0.1, 60), chance.normal(0.0, 0.1, 40)
-    first, second = measure_gains([clear, still], 3)
-    assert first.real
-    assert not second.real
-    assert first.adjusted == pytest.approx(min(1.0, 2 * first.chance))
-    alone = measure_gains([clear], 3)[0]
-    assert alone.adjusted == alone.chance
-    assert alone.difference == first.difference
+    first, second = chance.uniform(0, 1, 60), chance.uniform(0, 1, 40)
+    clear = (first, first + chance.normal(0.1, 0.1, 60))
+    still = (second, second + chance.normal(0.0, 0.1, 40))
+    found = measure_changes([clear, still], 3)
+    assert [one.change.real for one in found] == [True, False]
+    assert found[0].change.adjusted == pytest.approx(min(1.0, 2 * found[0].change.chance))
+    (alone,) = measure_changes([clear], 3)
+    assert alone.change.adjusted == alone.change.chance
+    assert alone.change.difference == found[0].change.difference
+    # Queries differ by more than they change: unpaired, the interval would be as wide as those of the means.
+    assert alone.before.high - alone.before.low > 2 * (alone.change.difference.high - alone.change.difference.low)
+    for got, values in ((alone.before, clear[0]), (alone.after, clear[1])):
+        expected = interval(values, 3)
+        assert (got.mean, got.low, got.high) == pytest.approx((expected.mean, expected.low, expected.high))
+    (gain,) = measure_gains([clear[1] - clear[0]], 3)
+    assert gain.chance == alone.change.chance
+    assert gain.difference.low == pytest.approx(alone.change.difference.low)

@@ -191,3 +191,13 @@ def test_at_eighty_thousand_queries_what_collides_is_counted_and_no_matrix_is_ma
     ]
     alone = collate_batch(world, Planned(np.arange(size), in_batch=False), seed=1, epoch=0)
     assert alone.cells.counted_B().tolist() == [1] * size
+
+
+def test_a_plan_chooses_among_a_querys_negatives_and_brings_others():
+    world = replace(examples([[0], [1]], [[3, 2], [4]]), negative_weights=np.array([0.5, 2.0, 4.0], dtype=np.float32))
+    planned = Planned(np.array([1, 0]), False, negatives=groups([3], [2]))
+    batch = collate_batch(world, planned, seed=1, epoch=0)
+    assert batch.candidates_C.tolist() == [0, 1, 2, 3]
+    counted = {pair for pair, counts in cells(world, batch).items() if counts}
+    assert counted == {("q0", "d00"), ("q0", "d02"), ("q1", "d01"), ("q1", "d03")}
+    assert batch.cells.own_weight_H.tolist() == [1.0, 2.0]  # of what is none of its own, and of its second one

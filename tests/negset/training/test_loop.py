@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from negset.errors import ContractError
+from negset.errors import ConfigError, ContractError
 from negset.training.examples import build_examples
 from negset.training.loop import clear_run, train_encoder
 from negset.training.model import open_model
@@ -184,3 +184,8 @@ def test_without_negatives_and_in_batch_off_nothing_is_compared(planted, example
     training, after = trained(planted, replace(examples, negatives=empty), settings, tmp_path)
     assert set(training.losses) == {0.0}
     assert all(torch.allclose(before[name], after[name]) for name in before)
+
+
+def test_a_plan_that_nobody_made_is_not_passed_over(planted, examples, tmp_path):
+    with pytest.raises(ConfigError, match=r"train\.plan = 'ngame' were not made"):
+        trained(planted, examples, config(plan="ngame"), tmp_path)

@@ -67,6 +67,7 @@ def test_clusters_double_when_told_and_never_shrink():
     assert [sizes[epoch] for epoch in (0, 9, 10, 20, 25, 50, 75, 100, 125, 150, 200, 299)] == [
         *(1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512)
     ]
+    assert plan_params(find_plan("ngame"), {"doublings": 3}).doublings == "3"
     for wrong in ("0", "3,3", "5,2", "two"):
         with pytest.raises(ConfigError, match="doublings"):
             plan_params(find_plan("ngame"), {"doublings": wrong})

@@ -60,6 +60,17 @@ def test_queries_of_one_class_do_not_hold_their_positives_against_each_other(pla
     assert pairs == {(0, 1), (1, 0), (2, 3), (3, 2)}
 
 
+def test_a_hard_negative_that_is_a_positive_of_the_querys_class_is_masked(plan_inputs):
+    inputs = plan_inputs(
+        4,
+        negatives=[[1, 2], [], [3], []],
+        column=lambda name: pl.Series(["t"] * 4 if name == "task" else [*"aabc"]),
+    )
+    visits = opened(inputs, classes="class", size=4, in_batch=False)(0)
+    pairs = zip(visits.suspects.visit_M.tolist(), visits.suspects.document_M.tolist(), strict=True)
+    assert [(int(visits.query_V[visit]), document) for visit, document in pairs] == [(0, 1)]
+
+
 def test_the_first_stage_has_only_retrieval_and_the_second_all_with_in_batch_off(plan_inputs):
     inputs, task = world(plan_inputs)
     visit = opened(inputs, retrieval="search", first_epochs=1)

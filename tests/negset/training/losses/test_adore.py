@@ -55,19 +55,11 @@ def test_ties_go_to_the_smaller_document_whatever_the_column(loss_inputs):
 def test_what_is_masked_has_no_rank_no_share_and_no_gradient(loss_inputs):
     given = ranked([0.9, 0.7, 0.5], target=1)
     given["candidates"].requires_grad_()
-    loss = adore(loss_inputs(**given, masked=torch.tensor([[True, False, False]])), AdoreParams(frozen_documents=False))
+    loss = adore(loss_inputs(**given, masked=torch.tensor([[True, False, False]])), AdoreParams())
     assert loss.item() == pytest.approx(pair(0.5, 0.7) * (1 - 1 / 2) / 2, abs=1e-6)
     loss.sum().backward()
     assert given["candidates"].grad[0].abs().max() == 0
     assert given["candidates"].grad[2].abs().max() > 0
-
-
-def test_frozen_documents_get_no_gradient_and_queries_do(loss_inputs):
-    given = ranked([0.9, 0.7, 0.5], target=1)
-    given["candidates"].requires_grad_()
-    adore(loss_inputs(**given), AdoreParams()).sum().backward()
-    assert given["candidates"].grad is None
-    assert given["queries"].grad.abs().max() > 0
 
 
 def test_a_query_with_nothing_but_its_positive_has_loss_zero(loss_inputs):

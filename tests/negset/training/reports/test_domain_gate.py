@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from negset.errors import ConfigError
-from negset.training.reports.domain_gate import check_domains, describe_falls, require_domains
+from negset.training.reports.domain_gate import MOST_DOMAINS, check_domains, describe_falls, require_domains
 from schemas.run_report import RunReportConfig
 
 QUERIES = pl.DataFrame(
@@ -62,6 +62,16 @@ def test_what_does_not_exist_is_refused_before_training(change):
         require_domains(QUERIES, "test", RunReportConfig(waived_domains=("law",)))
     require_domains(QUERIES, "test", RunReportConfig(domain_field="field", waived_domains=("law",)))
     require_domains(QUERIES, "test", RunReportConfig())
+
+
+def test_a_field_that_tells_each_query_apart_names_no_domains():
+    ids = [f"q{place}" for place in range(MOST_DOMAINS + 1)]
+    queries = pl.DataFrame(
+        {"query_id": ids, "split": ["test"] * len(ids), "metadata": [f'{{"field": "{name}"}}' for name in ids]}
+    )
+    with pytest.raises(ConfigError, match=f"has {MOST_DOMAINS + 1} values"):
+        require_domains(queries, "test", RunReportConfig(domain_field="field"))
+    require_domains(queries.head(MOST_DOMAINS), "test", RunReportConfig(domain_field="field"))
 
 
 def test_canaries_that_fall_fail_a_run_whose_mean_rises(change):
