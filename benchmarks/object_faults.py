@@ -102,7 +102,7 @@ def look(told: Told, folder: Path) -> dict[str, int]:
     objects = opened()
     line = [move.entry for move in read_moves(objects, DATASET)]
     moved = Counter(entry.id for entry in line)
-    parents = [None, *(entry.id for entry in line[:-1])]
+    ids = [entry.id for entry in line]
     stored = {one.key.split("/")[2] for one in objects.listed(f"{DATASET}/versions")}
     damaged = 0
     for number, identity in enumerate(sorted(stored)):
@@ -120,8 +120,8 @@ def look(told: Told, folder: Path) -> dict[str, int]:
         "other_errors": told.errors.total()
         - told.errors[ConflictError.__name__]
         - told.errors[TransientError.__name__],
-        "broken_line": sum(entry.parent != parent for entry, parent in zip(line, parents, strict=True)),
-        "latest_behind": int(shared_latest(objects, DATASET) != (line[-1].id, len(line))),
+        "broken_line": sum(entry.parent != parent for entry, parent in zip(line, [None, *ids], strict=False)),
+        "latest_behind": int(shared_latest(objects, DATASET) != (([None, *ids])[-1], len(line))),
         "damaged": damaged,
     }
 

@@ -8,6 +8,7 @@ from flows.cli import main
 from negset.configuration import load_build_config
 from negset.publishing.moves import read_moves
 from negset.publishing.reading import read_latest
+from negset.shards import ShardRef
 from tasks.place import Place
 
 pytestmark = pytest.mark.flow
@@ -53,3 +54,21 @@ def test_two_machines_publish_one_line(machine, bucket, build_file, home, capsys
     assert main(["show", f"{bucket.address}/absent"]) == 4
     assert "holds no negative set" in capsys.readouterr().err
     assert not list((home / "reader").rglob("staging/*"))
+
+
+def test_machines_share_what_was_made_and_train_on_it(machine, bucket, build_file, home, monkeypatch, capsys):
+    monkeypatch.setenv("NEGSET_STORE", f"{bucket.address}/artifacts")
+    machine("one")
+    made = build(load_build_config(build_file))
+    shared = [one.key for one in bucket.open().listed()]
+    machine("two")
+    again = build(load_build_config(build_file))
+    assert again.fingerprint == made.fingerprint
+    assert [one.key for one in bucket.open().listed()] == shared
+    kinds = {folder.name for folder in next((home / "two" / "artifacts").iterdir()).iterdir()}
+    assert ShardRef.kind not in kinds  # what need not be opened is not brought
+
+    machine("trainer")
+    address = f"{bucket.address}/{load_build_config(build_file).name}"
+    assert main(["train", address, "--set", "epochs=1", "--set", "batch_size=8", "--set", "dimensions=16"]) == 0
+    assert "nDCG" in capsys.readouterr().out
