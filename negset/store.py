@@ -15,10 +15,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
+from negset.artifact import ArtifactManifest, SharedArtifacts, StoredFile
 from negset.errors import ArtifactError, ConflictError, EnvironmentFault
 from negset.fingerprint import canonical_json, file_digest
 from schemas.refs import Ref
@@ -28,57 +27,6 @@ ABANDONED_AFTER = 3 * 86_400
 """Seconds after which a staging folder is taken for one that a killed process left."""
 
 RefT = TypeVar("RefT", bound=Ref)
-
-
-class StoredFile(BaseModel):
-    """One file of an artifact: its path in the folder, its size and its digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-class ArtifactManifest(BaseModel):
-    """What is in an artifact. Its presence means that the artifact is whole."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    fingerprint: str
-    content: str
-    rows: int
-    files: list[StoredFile]
-    facts: dict[str, object] = {}
-
-
-class SharedArtifacts(Protocol):
-    """Finished artifacts that several machines share; `negset/objects/artifacts.py` keeps them in an object store."""
-
-    def manifest(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
-        """Give the manifest of a shared artifact, None where it is not shared."""
-        ...
-
-    def names(self, kind: str, prefix: str) -> list[str]:
-        """List the fingerprints of the shared artifacts of `kind` that start with `prefix`."""
-        ...
-
-    def share(self, manifest: ArtifactManifest, folder: Path) -> ArtifactManifest:
-        """Share the artifact in `folder`; give the manifest of what is shared now: perhaps another machine's."""
-        ...
-
-    def fetch(self, manifest: ArtifactManifest, folder: Path) -> None:
-        """Write the files of a shared artifact into the empty `folder`, each checked against its digest."""
-        ...
-
-    def pinned(self, key: str) -> str | None:
-        """Give the line that is kept under `key`, None where there is none."""
-        ...
-
-    def pin(self, key: str, value: str) -> str:
-        """Keep the line `value` under `key` unless one is there; give the one that is."""
-        ...
 
 
 class Store:
@@ -100,7 +48,7 @@ class Store:
         found = self._found_here(kind, fingerprint)
         if self.shared is None:
             return found
-        return self.shared.manifest(kind, fingerprint) if found is None else self._share(found, self.shared)
+        return self.shared.lately(kind, fingerprint) if found is None else self._share(found, self.shared)
 
     def _found_here(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
         folder = self.folder(kind, fingerprint)

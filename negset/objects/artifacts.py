@@ -9,25 +9,29 @@ that nothing can clash but the last object: who puts it first has made the artif
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from negset.artifact import ArtifactManifest, StoredFile
 from negset.errors import ArtifactError, ConflictError, MissingObjectError
 from negset.fingerprint import canonical_json, file_digest
 from negset.objects.objects import Objects
-from negset.store import ArtifactManifest, StoredFile, make_folder
+from negset.store import make_folder
 
 T = TypeVar("T")
 
 PIECE = 16 * 1024**2
 """Bytes of a piece: few enough that its transfer ends within the time of one request."""
 _PIECES = "pieces"
+_LATELY = 10.0
+"""Seconds for which a list of a kind is believed where it says that something is not there."""
 _AT_ONCE = 4
 
 
@@ -42,18 +46,32 @@ class ArtifactRecord(BaseModel):
 
 @dataclass(frozen=True)
 class ObjectArtifacts:
-    """The artifacts in `objects`."""
+    """The artifacts in `objects`. Of each kind, what was `listed` last is kept for some seconds."""
 
     objects: Objects
+    listed: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     def manifest(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
         """Give the manifest of a shared artifact, None where it is not shared."""
         record = self._record(kind, fingerprint)
         return None if record is None else record.manifest
 
+    def lately(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
+        """As `manifest`, but what was shared in the last seconds may be missed.
+
+        A new build asks for each of its cells and finds none: one list of the kind answers them all. What is missed
+        is made again, and sharing it gives what was there.
+        """
+        then, names = self.listed.get(kind, (float("-inf"), frozenset()))
+        if time.monotonic() - then > _LATELY:
+            names = frozenset(self.names(kind, ""))
+        return self.manifest(kind, fingerprint) if fingerprint in names else None
+
     def names(self, kind: str, prefix: str) -> list[str]:
         """List the fingerprints of the shared artifacts of `kind` that start with `prefix`."""
-        names = (one.key.removeprefix(f"{kind}/").removesuffix(".json") for one in self.objects.listed(kind))
+        now = time.monotonic()
+        names = [one.key.removeprefix(f"{kind}/").removesuffix(".json") for one in self.objects.listed(kind)]
+        self.listed[kind] = now, frozenset(names)
         return [name for name in names if name.startswith(prefix)]
 
     def share(self, manifest: ArtifactManifest, folder: Path) -> ArtifactManifest:

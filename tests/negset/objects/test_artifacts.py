@@ -84,6 +84,17 @@ def test_what_is_here_and_shared_asks_the_store_nothing(bucket, tmp_path):
     assert bucket.proxy.requests == before
 
 
+def test_many_that_are_nowhere_cost_one_request_and_what_is_opened_is_never_missed(bucket, tmp_path):
+    one, two = (Store(tmp_path / name, ObjectArtifacts(bucket.open())) for name in ("one", "two"))
+    before = bucket.proxy.requests
+    assert [two.find("snapshot", f"f{number}") for number in range(50)] == [None] * 50
+    assert bucket.proxy.requests == before + 1
+    commit(one)
+    assert text(two) == "rows"
+    assert two.names("snapshot") == ["f1"]
+    assert two.find("snapshot", "f1") is not None
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
 def test_damage_here_is_mended_from_there(machine, damage):
     commit(machine("one"))

@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks import fault_proxy as faults
 from negset.errors import AccessError, ConfigError, ConflictError, EnvironmentFault, TransientError
-from negset.objects import bucket as bucket_module
 from negset.objects.opening import open_objects
 from negset.objects.patience import Patience
 
@@ -83,7 +82,7 @@ def test_refusals_are_not_retried(bucket):
 
 
 def test_more_than_one_put_takes_is_refused(bucket, monkeypatch):
-    monkeypatch.setattr(bucket_module, "MOST_BYTES", 10)
+    monkeypatch.setattr("negset.objects.bucket.MOST_BYTES", 10)
     with pytest.raises(EnvironmentFault, match="smaller parts"):
         bucket.open().put_once("key", b"x" * 11)
 
