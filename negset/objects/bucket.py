@@ -42,6 +42,8 @@ _SLOWEST = 1e6
 """Bytes a second that a transfer is given time for."""
 _DIGEST = "sha256"
 """The metadata that says what was written, so that reading back costs no transfer."""
+_METADATA = "169.254.169.254"
+"""Where a machine of a cloud is asked for its role, when nothing else gives credentials."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _MAY_PASS = {408, 409, 425, 429}
 """Answers below 500 that another attempt may change."""
@@ -214,6 +216,9 @@ class BucketObjects:
         status = _STATUS.search(str(error))
         if status and int(status[1]) < 500 and int(status[1]) not in _MAY_PASS:
             return EnvironmentFault(f"{self.url}/{key}: {_first_line(error)}")
+        if _METADATA in str(error):
+            hint = "found no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
+            return TransientError(f"{hint} ({_first_line(error)})")
         return TransientError(_first_line(error))
 
 

@@ -9,6 +9,7 @@ from negset.errors import ArtifactError, TransientError
 from negset.objects import artifacts
 from negset.objects.artifacts import ObjectArtifacts
 from negset.objects.folder import FolderObjects
+from negset.objects.patience import Patience
 from negset.pins import read_pin, set_pin
 from negset.store import Store
 from schemas.config import Bm25Config
@@ -76,7 +77,7 @@ def test_what_was_made_alone_is_shared_when_it_is_found(machine, tmp_path):
 
 
 def test_what_is_here_and_shared_asks_the_store_nothing(bucket, tmp_path):
-    store = Store(tmp_path / "one", ObjectArtifacts(bucket.open()))
+    store = Store(tmp_path / "one", ObjectArtifacts(bucket.open(Patience())))
     commit(store)
     before = bucket.proxy.requests
     assert store.find("snapshot", "f1") is not None
@@ -85,7 +86,7 @@ def test_what_is_here_and_shared_asks_the_store_nothing(bucket, tmp_path):
 
 
 def test_many_that_are_nowhere_cost_one_request_and_what_is_opened_is_never_missed(bucket, tmp_path):
-    one, two = (Store(tmp_path / name, ObjectArtifacts(bucket.open())) for name in ("one", "two"))
+    one, two = (Store(tmp_path / name, ObjectArtifacts(bucket.open(Patience()))) for name in ("one", "two"))
     before = bucket.proxy.requests
     assert [two.find("snapshot", f"f{number}") for number in range(50)] == [None] * 50
     assert bucket.proxy.requests == before + 1

@@ -65,7 +65,7 @@ def test_an_object_without_our_metadata_is_compared_by_its_bytes(bucket):
 
 
 def test_a_store_that_stays_away_is_given_up_at_the_deadline(bucket):
-    objects = bucket.open(Patience(deadline=0.6, first=0.05, longest=0.1, request=0.5))
+    objects = bucket.open(Patience(deadline=0.6, first=0.05, longest=0.1, request=30))
     bucket.proxy.plan = lambda _method, _path: faults.SLOW_DOWN
     with pytest.raises(TransientError, match=r"put key: no success in \d+ attempts.*503.*Run again") as caught:
         objects.put_once("key", b"bytes")
@@ -92,6 +92,14 @@ def test_nothing_is_uploaded_in_parts(bucket):
     bucket.proxy.plan = lambda method, path: methods.append((method, "uploads" in path))
     bucket.open(Patience()).put_once("key", bytes(20 * 1024**2))
     assert methods == [("PUT", False)]
+
+
+def test_a_machine_without_credentials_is_told_what_to_set(bucket):
+    from obstore.exceptions import GenericError
+
+    asked = GenericError("Error performing PUT http://169.254.169.254/latest/api/token - HTTP error")
+    with pytest.raises(TransientError, match=r"no credentials.*AWS_ACCESS_KEY_ID"), bucket.open()._said("key"):
+        raise asked
 
 
 def test_no_secret_is_shown(bucket):
