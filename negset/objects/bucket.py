@@ -68,6 +68,8 @@ class BucketObjects:
         client: Any = self._client(size)
 
         def attempt() -> None:
+            if size >= _BULK and self._there(key, size) == (size, digest):
+                return  # asking costs less than sending it to be refused
             try:
                 with self._said(key):
                     obstore.put(client, key, data, mode="create", attributes={_DIGEST: digest}, use_multipart=False)
@@ -172,8 +174,8 @@ class BucketObjects:
         known = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
         return text, {name: value for name, value in known.items() if value is not None}
 
-    def _read_back(self, key: str, size: int, digest: str, refused: Exception) -> None:
-        """Decide what it means that `key` is taken: ours, somebody else's, or (409, removed since) nobody's."""
+    def _there(self, key: str, size: int) -> tuple[int, str | None] | None:
+        """Give the size and the digest of what is under `key`, None for nothing; no digest for another `size`."""
         try:
             with self._said(key):
                 there = obstore.get(self.quick, key, options={"head": True})
@@ -181,8 +183,15 @@ class BucketObjects:
                 if found is None and there.meta["size"] == size:
                     found = hashlib.sha256(bytes(obstore.get(self.bulk, key).bytes())).hexdigest()
         except MissingObjectError:
+            return None
+        return there.meta["size"], found
+
+    def _read_back(self, key: str, size: int, digest: str, refused: Exception) -> None:
+        """Decide what it means that `key` is taken: ours, somebody else's, or (409, removed since) nobody's."""
+        there = self._there(key, size)
+        if there is None:
             raise TransientError(str(refused)) from refused
-        if (there.meta["size"], found) != (size, digest):
+        if there != (size, digest):
             message = f"{self.url}/{key} exists with other bytes: somebody else wrote it first"
             raise ConflictError(message) from refused
 

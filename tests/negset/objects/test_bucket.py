@@ -91,7 +91,18 @@ def test_nothing_is_uploaded_in_parts(bucket):
     methods = []
     bucket.proxy.plan = lambda method, path: methods.append((method, "uploads" in path))
     bucket.open(Patience()).put_once("key", bytes(20 * 1024**2))
-    assert methods == [("PUT", False)]
+    assert methods == [("HEAD", False), ("PUT", False)]
+
+
+def test_much_that_is_there_already_is_not_sent_again(bucket):
+    data, objects = bytes(9 * 1024**2), bucket.open(Patience())
+    objects.put_once("key", data)
+    methods = []
+    bucket.proxy.plan = lambda method, _path: methods.append(method)
+    objects.put_once("key", data)
+    assert methods == ["HEAD"]
+    with pytest.raises(ConflictError):
+        objects.put_once("key", data[:-1] + b"x")
 
 
 def test_a_machine_without_credentials_is_told_what_to_set(bucket):

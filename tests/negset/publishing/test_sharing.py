@@ -1,10 +1,12 @@
 """Sharing a version: whole or absent for every reader, whoever dies, and whoever publishes the same at one time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from benchmarks import fault_proxy as faults
 from negset.errors import ArtifactError, ConflictError, MissingObjectError, TransientError
 from negset.gates.previous import find_previous
 from negset.objects.folder import FolderObjects
@@ -218,3 +220,20 @@ def test_checking_looks_at_what_lies_in_the_store(folder, versions, tmp_path, wr
         (there / "validation" / "planted.html").write_text("<html>")
     with pytest.raises(ArtifactError, match="planted.html is no file" if wrong == "extra" else r"report\.html"):
         check_shared(folder, "tiny", identity, tmp_path / "ill")
+
+
+def test_two_that_publish_the_same_at_one_time_make_one_version_with_the_papers_of_one(bucket, versions, tmp_path):
+    bucket.inject_at_random((faults.LOST, faults.ERROR_AFTER, faults.SLOW_DOWN), share=0.15, seed=2)
+    with ThreadPoolExecutor(2) as pool:
+        shares = [
+            pool.submit(share, bucket.open(), versions[0]),
+            pool.submit(share, bucket.open(), versions[2], "bob", AT + timedelta(days=1)),
+        ]
+        for one in shares:
+            one.result()
+    bucket.inject()
+    here = tmp_path / "here"
+    assert follow(bucket.open(), "tiny", here) == versions[0].name
+    assert len(read_history(here)) == 1
+    check_shared(bucket.open(), "tiny", versions[0].name, tmp_path / "checked")
+    assert digests(here / "versions" / versions[0].name) in (digests(versions[0]), digests(versions[2]))
