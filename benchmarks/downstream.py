@@ -149,8 +149,8 @@ def build_config(name: str, place: Path, options: argparse.Namespace) -> BuildCo
     )
 
 
-def sample_collection(source: Path, place: Path, name: str) -> None:
-    """Write the collection at `source` to `place`: English queries of the two splits, not more than `LIMITS`."""
+def sample_collection(source: Path, place: Path, name: str, limits: Mapping[str, int] = LIMITS) -> None:
+    """Write the collection at `source` to `place`: English queries of the two splits, not more than `limits`."""
     names = SPLITS.get(name, {"train": "train", "test": "test"})
     queries = pl.read_parquet(source / "queries.parquet")
     if "language" in queries.columns:
@@ -161,7 +161,7 @@ def sample_collection(source: Path, place: Path, name: str) -> None:
     chosen = (
         queries.with_columns(_lot=pl.Series(lots))
         .sort("_lot", "query_id")
-        .filter(order < pl.col("split").replace_strict(LIMITS))
+        .filter(order < pl.col("split").replace_strict(limits))
         .select("query_id", "text", "split")
         .sort("query_id")
     )

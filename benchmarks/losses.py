@@ -3,13 +3,13 @@
     python -m benchmarks.losses --data FOLDER --model FOLDER --home FOLDER [--collections scifact,cosqa,...]
                                 [--seeds 5] [--only NAME,NAME] [--out FILE] [--quick]
 
-For each collection two sets are built: `perc-pos` over dense candidates by the vectors of `--model`, and random
+For each collection sets are built: `perc-pos` and others over dense candidates by the vectors of `--model`, and random
 documents. The static encoder is then trained on them with every loss (options as they come, the vectors and cosines of
 `--model` where a loss asks for a guide or a teacher) and every plan, several seeds each, and measured on the split
 `test`. All is compared with plain InfoNCE over random documents and in-batch negatives: paired bootstrap over queries
 of the means over seeds, Holm's correction for all rows of the table. Collections are sampled as in
-`benchmarks.downstream`, whose `--home` can be shared; at most 4,000 training queries. What `--out` holds is not
-measured again. The last line is one JSON object.
+`benchmarks.downstream`, at most 4,000 training queries. What `--out` holds is not measured again. The last line is one
+JSON object.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,17 +28,20 @@ import torch
 
 from benchmarks.downstream import build_config, sample_collection, write_generated
 from flows.session import prefect_session
+from negset.batching.following import planned_run
+from negset.batching.planner import plans as find_plans
+from negset.batching.reading import open_plan
 from negset.building import role_texts
 from negset.encoders.encoder import prepare_encoder
 from negset.encoders.lsa import load_lsa
 from negset.errors import ConfigError
 from negset.fingerprint import fingerprint
-from negset.lots import id_keys
 from negset.mining.positives import known_pairs
 from negset.probing.bootstrap import measure_gains
 from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
+from negset.training.batches import PlannedRun
 from negset.training.examples import Examples, SetTables, build_examples
 from negset.training.loop import clear_run, train_encoder
 from negset.training.model import StaticStart, open_model
@@ -46,12 +49,12 @@ from negset.training.objective import losses
 from negset.training.run import measure
 from negset.training.signals import Guide, Signals, teacher_scores
 from negset.vectors import find_vectors, open_vectors, vectors_fingerprint
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import SHUFFLED, BuildConfig, TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef
 from tasks.place import Place
 
-QUERIES: Final = 4000
+LIMITS: Final = {"train": 4000, "test": 3000}
 SEED: Final = 13
 BASE: Final = "info_nce, random documents"
 LABELS: Final = 5000
@@ -74,6 +77,10 @@ def variants() -> list[Variant]:
         Variant("info_nce"),
         Variant("info_nce, the set's negatives alone", changes={"in_batch": False}),
         Variant("info_nce, random documents alone", "random", {"in_batch": False}),
+        *(
+            Variant(f"info_nce, set {recipe} alone", recipe, {"in_batch": False})
+            for recipe in ("naive", "shifted", "adapted")
+        ),
         Variant("info_nce, symmetric", changes={"loss_options": {"symmetric": True}}),
     ]
     for name, found in losses().items():
@@ -87,6 +94,10 @@ def variants() -> list[Variant]:
         if "all_documents" in found.needs:
             changes["candidates"] = "all"
         rows.append(Variant(name, changes=changes))
+    plans = [name for name in find_plans() if name not in (SHUFFLED, "power-law-replay")]
+    rows += [Variant(f"info_nce, plan {name}", changes={"plan": name}) for name in plans]
+    rows.append(Variant("info_nce, mined anew each epoch", changes={"remine": "epoch"}))
+    rows.append(Variant("info_nce, mined anew each epoch, those alone", changes={"remine": "epoch", "in_batch": False}))
     rows.append(
         Variant(
             "cwcl, floor median",
@@ -133,10 +144,17 @@ def measure_collection(
     if options.quick:
         write_generated(place)
     else:
-        sample_collection(options.data / name, place, name)
-    wanted = options.only.split(",") if options.only else ["info_nce", "peg", "gist"] if options.quick else []
-    result, world = dict(known), open_world(name, place, options)
-    for variant in (one for one in variants() if not wanted or one.name in (*wanted, BASE)):
+        sample_collection(options.data / name, place, name, LIMITS)
+    wanted = (
+        options.only.split(",")
+        if options.only
+        else ["info_nce", "gist", "info_nce, plan ngame", "info_nce, mined anew each epoch"]
+        if options.quick
+        else []
+    )
+    rows = [one for one in variants() if not wanted or one.name in (*wanted, BASE)]
+    result, world = dict(known), open_world(name, place, options, rows)
+    for variant in rows:
         seeds = 2 if options.quick else options.seeds
         if len(result.get(variant.name, [])) >= seeds:
             continue
@@ -181,20 +199,27 @@ class World:
             raise ConfigError(message)
         run = folder / fingerprint(variant.name, variant.recipe, config)[:16]
         model = open_model(config, self.start)
-        train_encoder(model, examples, config, run, signals=self.signals(tables, examples, config))
+        signals, by = self.signals(tables, examples, config), self.planned(variant, examples, config)
+        train_encoder(model, examples, config, run, signals=signals, by=by)
         clear_run(run)
         per_query = measure(model, self.snapshot, "test").metrics.per_query.sort("query_id")
         return [float(value) for value in per_query["ndcg_at_10"]]
 
     def tables(self, recipe: str) -> SetTables:
-        """Give the tables of a set, of at most `QUERIES` training queries, drawn by the hash of their ids."""
+        """Give the tables of a set."""
         opened = self.sets[recipe]
-        tables = {name: opened.table(name) for name in ("queries", "documents", "positives", "negatives")}
-        queries = tables["queries"]
-        train = queries.filter(pl.col("split") == "train")["query_id"]
-        kept = train.gather(np.argsort(id_keys([f"{SEED}:{query}" for query in train]))[:QUERIES])
-        tables["queries"] = queries.filter((pl.col("split") != "train") | pl.col("query_id").is_in(kept.implode()))
-        return SetTables(**tables, candidates=opened.table("candidates"))
+        names = ("queries", "documents", "positives", "negatives", "candidates")
+        return SetTables(**{name: opened.table(name) for name in names})
+
+    def planned(self, variant: Variant, examples: Examples, config: TrainConfig) -> PlannedRun | None:
+        """Give the batches of the plan that `config` names."""
+        if config.plan == SHUFFLED:
+            return None
+        from flows.batches import batches
+        from flows.train import plan_request
+
+        ref = batches(str(self.sets[variant.recipe].folder), plan_request(config))
+        return planned_run(open_plan(self.store.open(ref.kind, ref.fingerprint)), examples, in_batch=config.in_batch)
 
     def signals(self, tables: SetTables, examples: Examples, config: TrainConfig) -> Signals:
         """Give the vectors of the mining encoder as a guide, its cosines as a teacher, where a loss asks for them."""
@@ -215,13 +240,14 @@ class World:
         return torch.from_numpy(open_vectors(self.store, ref).gather([by_id[name] for name in wanted]))  # type: ignore[arg-type]
 
 
-def open_world(name: str, place: Path, options: argparse.Namespace) -> World:
-    """Build the sets of a collection, or find them built."""
+def open_world(name: str, place: Path, options: argparse.Namespace, wanted: Sequence[Variant]) -> World:
+    """Build the sets that the `wanted` rows need, or find them built."""
     from flows.build import build
 
     plain = build_config(name, place, options)
     sets, encoder = {}, ""
-    for recipe, miners in (("perc-pos", ["dense"]), ("random", ["random"])):
+    for recipe in dict.fromkeys(variant.recipe for variant in wanted):
+        miners = ["random" if recipe == "random" else "dense"]
         changed = plain.model_dump()
         changed["name"] = f"{name}-{recipe}".replace("_", "-")
         changed["mine"] = {**changed["mine"], "miners": miners}

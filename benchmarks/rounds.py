@@ -1,7 +1,7 @@
 """What three rounds of ANCE, ADORE and AR2 are worth on real collections, with the static encoder.
 
     python -m benchmarks.rounds --data FOLDER [--collections scifact,esco_occ] [--strategies ance,adore,ar2]
-                                [--rounds 3] [--seeds 13] [--out FILE] [--quick]
+                                [--rounds 3] [--begins last,first] [--seeds 13] [--out FILE] [--quick]
 
 Each collection is mined by dense (LSA) and BM25; the recipe perc-pos gives five negatives a query. English queries
 alone, at most 4,000 of them for training, those whose texts have the smallest hashes. A loop that stops because a round
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--collections", default="scifact,esco_occ")
     parser.add_argument("--strategies", default="ance,adore,ar2")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--begins", default="last", help="what rounds train: last, first, or both, e.g. last,first")
     parser.add_argument("--seeds", default="13")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="a generated collection, two minutes")
@@ -58,7 +59,7 @@ def main() -> None:
                 place = home / "collections" / name
                 write_generated(place) if options.quick else sample_collection(options.data / name, place)
                 for seed in (int(text) for text in options.seeds.split(",")):
-                    for case in cases(name, place, options.strategies.split(","), options.rounds, seed):
+                    for case in cases(name, place, options, seed):
                         key = f"{name} {case[0]} seed {seed}"
                         if key not in found:
                             found[key] = measure(*case[1:])
@@ -68,9 +69,9 @@ def main() -> None:
 
 
 def cases(
-    name: str, place: Path, strategies: list[str], rounds: int, seed: int
+    name: str, place: Path, options: argparse.Namespace, seed: int
 ) -> list[tuple[str, BuildConfig, TrainConfig, RoundsConfig]]:
-    """Give each strategy, and one round that is as long as all of them together."""
+    """Give each strategy and begin, and one round that is as long as all of them together."""
     config = BuildConfig.model_validate(
         {
             "name": name,
@@ -81,10 +82,16 @@ def cases(
     )
     train = TrainConfig(seed=seed, device="cpu")
     listed = [
-        (strategy, config, train, RoundsConfig.model_validate({"strategy": strategy, "rounds": rounds}))
-        for strategy in strategies
+        (
+            f"{strategy} from the {begin}",
+            config,
+            train,
+            RoundsConfig.model_validate({"strategy": strategy, "rounds": options.rounds, "begin": begin}),
+        )
+        for begin in options.begins.split(",")
+        for strategy in options.strategies.split(",")
     ]
-    longer = train.model_copy(update={"epochs": rounds * EPOCHS})
+    longer = train.model_copy(update={"epochs": options.rounds * EPOCHS})
     return [*listed, ("one long round", config, longer, RoundsConfig(rounds=1))]
 
 

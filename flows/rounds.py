@@ -17,7 +17,9 @@ from negset.encoders.model_folder import find_model, folder_digests
 from negset.errors import ConfigError, MissingObjectError
 from negset.fingerprint import fingerprint
 from negset.rounds.loop import (
+    CROSS_RANKER,
     RANKER,
+    RANKER_FOLDER,
     TRAINED,
     State,
     Version,
@@ -118,6 +120,12 @@ def _begin(config: BuildConfig, train: TrainConfig, options: RoundsConfig) -> tu
     return loop, [open_state(store, place, _survey(loop, loop.trained(0)))]
 
 
+def _ranker_files(config: BuildConfig) -> dict[str, str]:
+    model = config.teach.cross_encoder
+    found = find_model(model.model, model.revision, "teach.cross_encoder.model") if model.model else None
+    return folder_digests(found) if found else {}
+
+
 def _mined(loop: Loop, number: int, before: list[Version]) -> Version:
     """Publish the set of round `number`, or take it from the record of an earlier run."""
     published = _known_set(loop, number) or _built(loop, number, before)
@@ -174,21 +182,50 @@ def _trained(loop: Loop, number: int, version: Version) -> State:
         str(loop.place(0)),
         str(place),
         loop.guide,
-        _ranked(loop, number),
+        _ranked(loop, number, version),
+        bool(loop.config.teach.cross_encoder.model),
         fingerprint=fingerprint(loop.key, number, version.published.fingerprint, place),
     )
     return open_state(loop.store, place, _survey(loop, loop.trained(number)))
 
 
-def _ranked(loop: Loop, number: int) -> ScoresRef | None:
+def _ranked(loop: Loop, number: int, version: Version) -> ScoresRef | None:
     """Fit the ranker on what the round's miners proposed, and let it score that: its phase of `ar2`."""
     if loop.options.strategy != "ar2":
         return None
     config, store = _round_build(loop, number), loop.store
-    refs = gather_ledger(config, store)
-    key = building.scores_key(config, refs, RANKER, store)
+    ranker = CROSS_RANKER if config.teach.cross_encoder.model else RANKER
+    if ranker == CROSS_RANKER:
+        trained = config.teach.cross_encoder.model_copy(
+            update={"model": str(_cross_ranker(loop, number, version)), "activation": "none"}
+        )
+        config = config.model_copy(update={"teach": config.teach.model_copy(update={"cross_encoder": trained})})
+    refs = gather_ledger(_round_build(loop, number), store)
+    key = building.scores_key(config, refs, ranker, store)
     there = is_stored(store, ScoresRef, key)
-    return through_cache(teach, there)(config, refs, RANKER, fingerprint=key)
+    return through_cache(teach, there)(config, refs, ranker, fingerprint=key)
+
+
+def _cross_ranker(loop: Loop, number: int, version: Version) -> Path:
+    """Train the cross-encoder of the round before, first the configured one, on the set of round `number`."""
+    place, model = loop.place(number), loop.config.teach.cross_encoder
+    going_on = number > 1 and loop.options.begin == "last"
+    begun = (
+        loop.place(number - 1) / RANKER_FOLDER
+        if going_on
+        else find_model(model.model, model.revision, "teach.cross_encoder.model")
+    )
+    through_cache(rooms.train_ranker, rooms.is_ranked(place))(
+        version.published,
+        model,
+        loop.train,
+        loop.options,
+        loop.snapshot,
+        str(begun),
+        str(place),
+        fingerprint=fingerprint(loop.key, "ranker", number, version.published.fingerprint, place),
+    )
+    return place / RANKER_FOLDER
 
 
 def _survey_ref(loop: Loop, number: int) -> SurveyRef:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from negset.errors import ConfigError, hint
+from negset.training.option_files import files_beside
 from schemas.config import BuildConfig, TrainConfig
 from schemas.rounds import RoundsConfig
 
@@ -24,9 +25,13 @@ def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
 
 
 def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read the training file at `path`, or the defaults where it is None, changed by `overrides`."""
+    """Read the training file at `path`, or the defaults where it is None, changed by `overrides`.
+
+    Relative paths in options of the loss and of the plan lie beside it, or in the working directory.
+    """
     values = read_toml(path) if path is not None else {}
-    return parse_config(TrainConfig, override(values, overrides), str(path or "the command line"))
+    config = parse_config(TrainConfig, override(values, overrides), str(path or "the command line"))
+    return files_beside(config, path.parent if path else Path())
 
 
 def load_rounds_config(path: Path | None, overrides: Sequence[str] = ()) -> tuple[TrainConfig, RoundsConfig, list[str]]:
@@ -44,7 +49,7 @@ def load_rounds_config(path: Path | None, overrides: Sequence[str] = ()) -> tupl
     where = str(path or "the command line")
     train = parse_config(TrainConfig, _section(changed, "train", where), where)
     rounds = parse_config(RoundsConfig, _section(changed, "rounds", where), where)
-    return train, rounds, [item for item in overrides if item not in own]
+    return files_beside(train, path.parent if path else Path()), rounds, [item for item in overrides if item not in own]
 
 
 def _section(values: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:

@@ -27,3 +27,7 @@ class RoundsConfig(Section):
     share a positive stay together."""
     validation_split: str = ""
     """Split to use for that in their place, such as `dev`; empty for that share. Never the split `train.held_out`."""
+    ranker_epochs: int = Field(1, ge=1)
+    """Times a cross-encoder (`teach.cross_encoder.model`) sees each query in its phase of `ar2`."""
+    ranker_learning_rate: float = Field(1e-5, gt=0)
+    """Peak learning rate of the cross-encoder in its phase of `ar2`."""

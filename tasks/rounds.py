@@ -8,7 +8,7 @@ from negset.fingerprint import file_digest
 from negset.probing.collection import open_collection
 from negset.publishing.reading import read_set
 from negset.rounds import survey as surveys
-from negset.rounds.loop import BEGUN, TRAINED
+from negset.rounds.loop import BEGUN, RANKED, TRAINED
 from negset.snapshot import open_snapshot
 from negset.store import Store
 from negset.teaching.scoring import open_scores
@@ -25,6 +25,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from schemas.rounds import RoundsConfig
+from schemas.teach import CrossEncoderConfig
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
@@ -42,6 +43,11 @@ def is_begun(folder: Path) -> bool:
 def is_trained(folder: Path) -> bool:
     """Say whether the training of the round in `folder` came to its end."""
     return (folder / TRAINED).is_file()
+
+
+def is_ranked(folder: Path) -> bool:
+    """Say whether the phase of the ranker in `folder` came to its end."""
+    return (folder / RANKED).is_file()
 
 
 @room("begin-rounds")
@@ -100,22 +106,49 @@ def train_round(
     folder: str,
     guide: EncoderRef | None,
     ranker: ScoresRef | None,
+    bare_ranker: bool,
     *,
     fingerprint: str,
 ) -> CheckpointRef:
     """Train the model in the folder `begun` on a round's set; a training that was killed goes on in `folder`.
 
-    The loss asks the encoder of `guide`; rounds of `ar2` learn from what their `ranker` gave.
+    The loss asks the encoder of `guide`; rounds of `ar2` learn from what their `ranker` gave: log-odds
+    if `bare_ranker`, else probabilities.
     """
     store, opened = Place().open_store(), read_set(Path(published.path))
     training = import_module("negset.rounds.training")
     world = open_world(store, snapshot, train, rounds)
     with shown_progress("train") as progress:
         tables = training_tables(opened, train)
-        beside = training.Beside(open_guide(store, train, guide), open_scores(store, ranker) if ranker else None)
+        scores = open_scores(store, ranker) if ranker else None
+        beside = training.Beside(open_guide(store, train, guide), scores, bare_ranker)
         training.train_round(world, tables, beside, Path(begun), Path(start), Path(folder), progress)
     content = file_digest(Path(folder) / TRAINED)
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=len(world.roles.trained), path=folder)
+
+
+@room("train-ranker")
+def train_ranker(
+    published: NegativeSetRef,
+    model: CrossEncoderConfig,
+    train: TrainConfig,
+    rounds: RoundsConfig,
+    snapshot: SnapshotRef,
+    begun: str,
+    folder: str,
+    *,
+    fingerprint: str,
+) -> CheckpointRef:
+    """Train the cross-encoder in the folder `begun` on a round's set."""
+    store, opened = Place().open_store(), read_set(Path(published.path))
+    training, ranking = (import_module(f"negset.rounds.{name}") for name in ("training", "cross_ranker"))
+    world = open_world(store, snapshot, train, rounds)
+    with shown_progress("rank") as progress:
+        config = training.round_config(train, rounds.strategy, rounds.depth)
+        examples = training.round_examples(world, training_tables(opened, train), config)
+        ranking.train_ranker(examples, Path(begun), model, train, rounds, Path(folder), progress)
+    content = file_digest(Path(folder) / RANKED)
+    return CheckpointRef(fingerprint=fingerprint, content=content, rows=len(examples.query_ids), path=folder)
 
 
 def open_world(store: Store, snapshot: SnapshotRef, train: TrainConfig, rounds: RoundsConfig) -> "World":

@@ -18,6 +18,7 @@ from negset.publishing.reading import PublishedSet, read_set
 from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
 from negset.training.examples import SetTables
+from negset.training.option_files import by_content
 from schemas.config import TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
@@ -41,11 +42,11 @@ def training_key(
 ) -> str:
     """Name the training run of `config` on a set, from the encoder of `start` or the files of the model it names.
 
-    What the `guide` is and what `plan` holds, count; not where they lie.
+    What the `guide` is, what `plan` holds and what is in files that options name, count; not where they lie.
     """
     begun = start.content if start else folder_digests(find_model(config.model, ""))
     asked = [ref.content if ref else "" for ref in (guide, plan)]
-    named = config.model_copy(update={"guide": ""}) if guide else config
+    named = by_content(config).model_copy(update={"guide": ""} if guide else {})
     return fingerprint("train", VERSION, published.fingerprint, published.content, named, begun, *asked)
 
 

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from negset.errors import listed
 from negset.publishing.manifest import read_manifest
 from negset.store import read_json
+from negset.training.reports.label_bias import LabelBiasFigures, describe_label_bias
+from negset.training.reports.taught import TaughtFigures, describe_taught
 
 _MEASURES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "recall@100"}
 
@@ -54,6 +56,11 @@ def describe_training(folder: Path) -> str:
             f"{'nDCG@10':<12}{novel.before['ndcg_at_10']:>8.4f} {novel.after['ndcg_at_10']:>8.4f}   "
             f"on the {int(novel.before['queries']):,} of them that share no positive with a trained query"
         )
+    if written.get("label_bias") is not None:
+        bias = LabelBiasFigures.model_validate(written["label_bias"])
+        lines.append(f"loss        {describe_label_bias(bias)}")
+    if written.get("teacher") is not None:
+        lines.append(f"teacher     {describe_taught(TaughtFigures.model_validate(written['teacher']))}")
     lines.append(f"page        {folder / 'report.html'}")
     fell = Fallen.model_validate(read_json(folder / "report.json")).regressions
     lines += [f"{'fell':<12}{one['kind']} {one['name']}" for one in fell]

@@ -31,18 +31,19 @@ def known_in_batch(inputs: PlanInputs, visits: Visits, positive_V: Rows) -> tupl
     A batch brings the positives and the hard negatives of all its queries.
     """
     documents = max(len(inputs.document_ids), 1)
-    brought = _brought(inputs, visits, positive_V, documents)
+    there_E = brought(inputs, visits, positive_V)
     visit_M, known_M = inputs.known.take(visits.query_V)
     key_M = visits.batch_V[visit_M] * documents + known_M
     there = np.zeros(len(key_M), dtype=np.bool_)
-    if len(brought):
-        place_M = np.minimum(np.searchsorted(brought, key_M), len(brought) - 1)
-        there = (brought[place_M] == key_M) & (known_M != positive_V[visit_M])
+    if len(there_E):
+        place_M = np.minimum(np.searchsorted(there_E, key_M), len(there_E) - 1)
+        there = (there_E[place_M] == key_M) & (known_M != positive_V[visit_M])
     return visit_M[there], known_M[there]
 
 
-def _brought(inputs: PlanInputs, visits: Visits, positive_V: Rows, documents: int) -> Rows:
-    """Give the documents of all batches, coded with their batch, ascending."""
+def brought(inputs: PlanInputs, visits: Visits, positive_V: Rows) -> Rows:
+    """Give the documents of all batches, positives and hard negatives, as batch x documents + document, ascending."""
+    documents = max(len(inputs.document_ids), 1)
     if visits.negatives is None:
         visit_E, negative_E = inputs.negatives.take(visits.query_V)
     else:

@@ -50,7 +50,7 @@ def _masks(epochs: Sequence[EpochCounts]) -> Iterator[str]:
     suspects = sum(epoch.masked_suspects for epoch in epochs)
     yield (
         f"masked      {known:,} pairs of a query and another of its positives that a batch would count as a negative"
-        f"{f'; {suspects:,} more that are too alike to be trusted as negatives' if suspects else ''}"
+        f"{f'; {suspects:,} more that the plan takes for false negatives' if suspects else ''}"
     )
     off, batches = sum(epoch.in_batch_off for epoch in epochs), sum(epoch.batches for epoch in epochs)
     if off:

@@ -145,19 +145,19 @@ def training_cost(text: str) -> float:
     return 2 * math.log(max(len(text.split()), 2))
 
 
-def read_pair_stats(path: Path) -> pl.DataFrame:
-    """Read the losses at `path`: a Parquet of query_id, positive_id, epoch and loss.
+def read_pair_stats(path: Path, key: str = "recipe.pair_stats") -> pl.DataFrame:
+    """Read the losses at `path`, which `key` names: a Parquet of query_id, positive_id, epoch and loss.
 
     Raises InputError where it cannot be read or lacks a column.
     """
     try:
         frame = pl.DataFrame(pl.from_arrow(pq.read_table(path)))
     except (OSError, pa.ArrowException) as error:
-        message = f"cannot read recipe.pair_stats {path}: {error}"
+        message = f"cannot read {key} {path}: {error}"
         raise InputError(message) from error
     lacking = [name for name in COLUMNS if name not in frame.columns]
     if lacking:
-        message = f"recipe.pair_stats {path} lacks {', '.join(lacking)}; it has {', '.join(frame.columns)}"
+        message = f"{key} {path} lacks {', '.join(lacking)}; it has {', '.join(frame.columns)}"
         raise InputError(message)
     kinds = {"query_id": pl.String, "positive_id": pl.String, "epoch": pl.Int64, "loss": pl.Float64}
     return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())

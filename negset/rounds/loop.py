@@ -16,6 +16,7 @@ from negset.rounds.figures import MEASURE, Mined, RoundFigures, StartFigures, be
 from negset.rounds.report import RoundsReport
 from negset.rounds.survey import Survey, measures, open_survey
 from negset.store import Store, read_json
+from negset.training.option_files import by_content
 from schemas.config import BuildConfig, TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import NegativeSetRef, SurveyRef
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """Raised when rounds give other sets or models for the same input."""
 RANKER: Final = "relevance"
-"""The teacher that is the ranker of `ar2`."""
+CROSS_RANKER: Final = "cross_encoder"
+"""The teachers that may be the ranker of `ar2`: the second where a cross-encoder is configured."""
+RANKER_FOLDER: Final = "ranker"
+RANKED: Final = "ranked.json"
+"""What the phase of a ranker did; written last."""
 MODEL: Final = "model"
 BEGUN: Final = "begun.json"
 TRAINED: Final = "trained.json"
@@ -69,9 +74,18 @@ def loop_fingerprint(
     """
     bound = bind(config)
     named = {"model": "static" if train.model == "static" else "", "guide": ""}
-    trained = train.model_copy(update=named)
+    trained = by_content(train).model_copy(update=named)
     made = config_identity(config, bound.teachers)
     return fingerprint("rounds", VERSION, snapshot, encoder, start, made, recipe_fingerprint(bound), trained, options)
+
+
+def ranker_identity(config: BuildConfig, options: RoundsConfig, files: object) -> object:
+    """Give all that decides the ranker of `ar2`: its options, and the `files` of its model where it has one."""
+    if options.strategy != "ar2":
+        return ""
+    if not config.teach.cross_encoder.model:
+        return [RANKER, config.teach.relevance]
+    return [CROSS_RANKER, config.teach.cross_encoder.model_copy(update={"model": ""}), files]
 
 
 def trained_encoder(

@@ -1,8 +1,9 @@
 """AR2 (Zhang et al. 2022, arXiv 2110.03611): a ranker learns what the retriever proposes, then teaches the retriever.
 
-The ranker is the teacher `relevance`, fitted anew in each round on the labels beside what the retriever of that
-moment proposes: the phase of the ranker. It is small (words in common, and each miner's score in units of the
-query's candidates, a logistic regression over both) and scores a query by a model that was fitted on other queries.
+Without a cross-encoder (`cross_ranker`) the ranker is the teacher `relevance`, fitted anew in each round on the labels
+beside what the retriever of that moment proposes: the phase of the ranker. It is small (words in common, and each
+miner's score in units of the query's candidates, a logistic regression over both) and scores a query by a model that
+was fitted on other queries.
 """
 
 from typing import Final
@@ -22,18 +23,21 @@ NEAREST: Final = 1e-6
 """How near a probability may come to 0 or 1 before its odds are taken: scores have 6 digits."""
 
 
-def ranker_scores(scores: Scores, collection: ProbeCollection, tables: SetTables, examples: Examples) -> TeacherScores:
+def ranker_scores(
+    scores: Scores, collection: ProbeCollection, tables: SetTables, examples: Examples, *, bare: bool = False
+) -> TeacherScores:
     """Give the log-odds that the ranker gives the positives and negatives of a set, by rows of `examples`.
 
-    `scores` are its probabilities for rows of the `collection`. Of twins, documents of equal text, the larger counts; a
-    pair that it did not score has none.
+    `scores` are its probabilities for rows of the `collection`, or log-odds where they are `bare`. Of twins, documents
+    of equal text, the larger counts; a pair that it did not score has none.
     """
     named = pl.concat([table.select("query_id", "doc_id") for table in (tables.positives, tables.negatives)]).unique()
     queries = pl.DataFrame({"query_id": collection.queries["query_id"]}).with_row_index("query")
     documents = pl.DataFrame({"doc_id": collection.doc_ids}).with_row_index("doc")
     rows = named.join(queries, on="query_id").join(documents, on="doc_id")
     pairs = Pairs(*(rows.get_column(name).to_numpy().astype(np.int64) for name in ("query", "doc")))
-    given = log_odds(scores.of(pack(pairs, len(collection.doc_ids))))
+    said = scores.of(pack(pairs, len(collection.doc_ids)))
+    given = said if bare else log_odds(said)
     trained = pl.DataFrame({"query_id": examples.query_ids}).with_row_index("row")
     width = len(examples.document_ids)
     key = pl.col("row").cast(pl.Int64) * width + pl.col("place").cast(pl.Int64)

@@ -102,10 +102,14 @@ def begin(world: World, model_folder: Path | None, start: StaticStart | None, fo
 
 @dataclass(frozen=True)
 class Beside:
-    """What a round's training reads beside its set: the guide of the loss, and what the ranker gives pairs (`ar2`)."""
+    """What a round's training reads beside its set: the guide of the loss, and what the ranker gives pairs (`ar2`).
+
+    `bare` says whether the ranker gives log-odds; else it gives probabilities.
+    """
 
     guide: Encoder | None = None
     ranker: Scores | None = None
+    bare: bool = False
 
 
 def train_round(
@@ -135,23 +139,28 @@ def train_round(
         _save_queries(world, open_folder(config, folder / MODEL), folder)
         _write_trained(folder, training, examples, {})
     else:
-        examples = build_examples(
-            tables,
-            known_pairs(world.snapshot),
-            world.roles.untrained_texts(world.collection),
-            split=config.split,
-            negatives=config.negatives,
-            in_batch=config.in_batch,
-        )
+        examples = round_examples(world, tables, config)
         told: dict[str, object] = {}
         if beside.ranker is None:
             signals = read_signals(tables, examples, config, beside.guide, folder)
         else:
-            ranked = ranker_scores(beside.ranker, world.collection, tables, examples)
+            ranked = ranker_scores(beside.ranker, world.collection, tables, examples, bare=beside.bare)
             signals, told = Signals(teacher=ranked), {"fooled": fooled_share(ranked, examples)}
         training = train_encoder(model, examples, config, folder, progress, signals=signals)
         _write_trained(folder, training, examples, told)
     clear_run(folder)
+
+
+def round_examples(world: World, tables: SetTables, config: TrainConfig) -> Examples:
+    """Give what the set of a round teaches: no query of another role is among it."""
+    return build_examples(
+        tables,
+        known_pairs(world.snapshot),
+        world.roles.untrained_texts(world.collection),
+        split=config.split,
+        negatives=config.negatives,
+        in_batch=config.in_batch,
+    )
 
 
 def _clear_model(folder: Path) -> None:

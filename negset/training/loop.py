@@ -23,6 +23,7 @@ from negset.training.events import open_events, require_events
 from negset.training.examples import Examples
 from negset.training.model import Trainable
 from negset.training.objective import Moment, find_loss
+from negset.training.option_files import by_content
 from negset.training.records import (
     PAIRS,
     STEPS,
@@ -176,7 +177,15 @@ def run_fingerprint(
     loss_version, start = find_loss(config.loss).version, module_digest(model.module)
     supplied = [] if supply is None else [supply.identity]
     return fingerprint(
-        "training", VERSION, loss_version, config, start, digest.hexdigest(), signals.digest(), plan, *supplied
+        "training",
+        VERSION,
+        loss_version,
+        by_content(config),
+        start,
+        digest.hexdigest(),
+        signals.digest(),
+        plan,
+        *supplied,
     )
 
 

@@ -177,7 +177,7 @@ class Loss:
 
     `prepare` runs at the start of each epoch and gives tensors by name, which a resumed run reads back;
     `open_parameters` gives a module that is trained along and saved with the checkpoint, not with the model, or None
-    where the options ask for none.
+    where the options ask for none. `files` are options that name a file, whose content is part of the run's identity.
     """
 
     name: str
@@ -187,6 +187,7 @@ class Loss:
     compute: Callable[[LossInputs, Any], torch.Tensor]
     prepare: Callable[[EpochInputs, Any], Mapping[str, torch.Tensor]] | None = None
     open_parameters: Callable[[MemoryInputs, Any], torch.nn.Module | None] | None = None
+    files: tuple[str, ...] = ()
 
 
 _REGISTRY: dict[str, Loss] = {}
@@ -199,12 +200,14 @@ def loss(
     needs: Sequence[Need] = (),
     prepare: Callable[[EpochInputs, ParamsT], Mapping[str, torch.Tensor]] | None = None,
     open_parameters: Callable[[MemoryInputs, ParamsT], torch.nn.Module | None] | None = None,
+    files: Sequence[str] = (),
     version: int = 1,
 ) -> Callable[[Compute[ParamsT]], Compute[ParamsT]]:
     """Register the decorated function as the loss `name`."""
 
     def register(compute: Compute[ParamsT]) -> Compute[ParamsT]:
-        _REGISTRY[name] = Loss(name, version, frozenset(needs), params, compute, prepare, open_parameters)
+        needed = frozenset(needs)
+        _REGISTRY[name] = Loss(name, version, needed, params, compute, prepare, open_parameters, tuple(files))
         return compute
 
     return register

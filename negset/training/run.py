@@ -23,9 +23,11 @@ from negset.store import make_folder, write_durably
 from negset.training.binding import check_needs
 from negset.training.events import require_events
 from negset.training.examples import SetTables, build_examples
+from negset.training.label_bias import LabelBias, run_label_bias
 from negset.training.launch import choose_backend, launch_training
 from negset.training.loop import Training, clear_run
 from negset.training.model import StaticStart, Trainable, open_model
+from negset.training.option_files import by_content
 from negset.training.pair_losses import write_pair_stats
 from negset.training.records import PAIRS, Tell, open_journals, tell_nobody
 from negset.training.reports.domain_gate import require_domains
@@ -40,7 +42,7 @@ from negset.training.reports.run_files import (
     first_results,
     write_records,
 )
-from negset.training.signals import read_signals
+from negset.training.signals import Taught, count_taught, read_signals
 from schemas.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ class TrainReport:
 
     `novel` are the held-out queries that share no positive with a trained query: what an encoder learned about
     single documents does not help it there. It is None where all share one. `health` is what a sample says of the model
-    before and after; empty for fewer than two held-out queries.
+    before and after; empty for fewer than two held-out queries. `label_bias` compares the trained model's loss over the
+    set's negatives with that over all documents; None where these are too many or no query has a negative. `taught`
+    counts the queries that the teacher scored; None without one.
     """
 
     model_folder: Path
@@ -79,6 +83,8 @@ class TrainReport:
     trained: int
     left_out: Mapping[str, int]
     health: tuple[Health, ...]
+    label_bias: LabelBias | None
+    taught: Taught | None
     training: Training
     device: str
     threads: int
@@ -90,6 +96,8 @@ class TrainReport:
             "held_out": self.held_out.numbers(),
             "novel": None if self.novel is None else self.novel.numbers(),
             "health": dict(zip(("before", "after"), (one.numbers() for one in self.health), strict=False)),
+            "label_bias": None if self.label_bias is None else self.label_bias.numbers(),
+            "teacher": None if self.taught is None else self.taught.numbers(),
             "queries_trained": self.trained,
             "queries_left_out": dict(self.left_out),
             "steps": len(self.training.history),
@@ -155,6 +163,8 @@ def run_training(
         trained=len(examples.query_ids),
         left_out=examples.left_out,
         health=tuple(health),
+        taught=None if signals.teacher is None else count_taught(signals.teacher, examples, config),
+        label_bias=run_label_bias(model, examples, config),
         training=training,
         device=str(model.device),
         threads=torch.get_num_threads(),
@@ -175,6 +185,7 @@ def _check(config: TrainConfig) -> None:
         )
         raise ConfigError(message)
     check_needs(config)
+    by_content(config)
     require_events(config)
 
 

@@ -17,7 +17,7 @@ from negset.encoders.encoder import Encoder
 from negset.errors import ConfigError, ContractError, hint, listed
 from negset.fingerprint import fingerprint
 from negset.store import write_durably
-from negset.training.examples import Examples, Rows, SetTables, document_rows
+from negset.training.examples import Examples, Groups, Rows, SetTables, document_rows
 from schemas.config import TrainConfig
 
 GUIDE: Final = "guide.safetensors"
@@ -51,6 +51,32 @@ class TeacherScores:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """How many of a run's `queries` a teacher can teach, and what the others lack.
+
+    A margin needs the score of a positive and that of a negative. A query that lacks both lacks the positive's.
+    """
+
+    queries: int
+    without_positive: int
+    without_negative: int
+
+    @property
+    def taught(self) -> int:
+        """Count the queries with a score of a positive and of a negative."""
+        return self.queries - self.without_positive - self.without_negative
+
+    def numbers(self) -> dict[str, int]:
+        """Give everything as plain values."""
+        return {
+            "queries": self.queries,
+            "taught": self.taught,
+            "without_positive": self.without_positive,
+            "without_negative": self.without_negative,
+        }
+
+
+@dataclass(frozen=True)
 class Signals:
     """What is configured beside labels; None where it is not."""
 
@@ -72,11 +98,48 @@ NO_SIGNALS: Final = Signals()
 def read_signals(
     tables: SetTables, examples: Examples, config: TrainConfig, guide: Encoder | None, folder: Path
 ) -> Signals:
-    """Give what `config` asks for: vectors of the `guide`, kept in `folder`, and scores of its teacher."""
-    return Signals(
-        None if guide is None else guide_vectors(guide, examples, folder),
-        teacher_scores(tables, examples, config.teacher) if config.teacher else None,
+    """Give what `config` asks for: vectors of the `guide`, kept in `folder`, and scores of its teacher.
+
+    Raises ConfigError where the teacher can teach no query.
+    """
+    teacher = teacher_scores(tables, examples, config.teacher) if config.teacher else None
+    if teacher is not None:
+        _require_taught(count_taught(teacher, examples, config), config)
+    return Signals(None if guide is None else guide_vectors(guide, examples, folder), teacher)
+
+
+def count_taught(teacher: TeacherScores, examples: Examples, config: TrainConfig) -> Taught:
+    """Count the queries of which the teacher scored a positive and something that can be its negative in this run.
+
+    These are its own hard negatives, and with in-batch negatives or `remine` every document of the run that is not
+    known to be relevant.
+    """
+    query_K = teacher.keys // max(teacher.documents, 1)
+    positive_K = np.isin(teacher.keys, _keys(examples.positives, teacher.documents))
+    if config.in_batch or config.remine:
+        negative_K = ~positive_K & ~np.isin(teacher.keys, _keys(examples.known, teacher.documents))
+    else:
+        negative_K = np.isin(teacher.keys, _keys(examples.negatives, teacher.documents))
+    positive_Q, negative_Q = (
+        np.bincount(query_K[scored_K], minlength=len(examples.query_ids)) > 0 for scored_K in (positive_K, negative_K)
     )
+    return Taught(len(positive_Q), int((~positive_Q).sum()), int((positive_Q & ~negative_Q).sum()))
+
+
+def _keys(groups: Groups, documents: int) -> Rows:
+    query, document = groups.take(np.arange(len(groups.offsets) - 1))
+    return query * documents + document
+
+
+def _require_taught(found: Taught, config: TrainConfig) -> None:
+    if not found.taught:
+        message = (
+            f"teacher {config.teacher!r} can teach none of the {found.queries} queries, so the loss {config.loss!r} "
+            f"has nothing to learn from it: of {found.without_positive} it scored no positive, of "
+            f"{found.without_negative} no negative. Positives are scored in the set's candidates: build it with "
+            "publish.keep_candidates = true and a recipe that asks this teacher, or choose another train.teacher"
+        )
+        raise ConfigError(message)
 
 
 def guide_vectors(encoder: Encoder, examples: Examples, folder: Path) -> Guide:

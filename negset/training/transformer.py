@@ -27,6 +27,8 @@ PACE: Final = Pace(epochs=1, warm_up=0.1, gradient_limit=1.0)
 RATE: Final = 2e-5
 WEIGHT_DECAY: Final = 0.01
 _ENCODED: Final = 64
+_ALIKE: Final = 8
+"""Texts that are embedded at once on a processor: those of a batch that are nearest in length."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,17 @@ class Transformer:
 
         def embed(rows: Rows) -> torch.Tensor:
             self.module.train()
-            features = self.module.preprocess([kept[row] for row in rows.tolist()], prompt=prompt, task=role)
+            chosen = [kept[row] for row in rows.tolist()]
+            if self.device.type != "cpu" or len(chosen) <= _ALIKE:
+                return embed_at_once(chosen)
+            # Texts of like lengths share their padding, which a processor, other than a GPU, would compute one by one.
+            order = np.argsort([len(text) for text in chosen], kind="stable")
+            parts = np.array_split(order, -(-len(order) // _ALIKE))
+            vectors = torch.cat([embed_at_once([chosen[place] for place in part]) for part in parts])
+            return vectors[torch.from_numpy(np.argsort(order))]
+
+        def embed_at_once(chosen: list[str]) -> torch.Tensor:
+            features = self.module.preprocess(chosen, prompt=prompt, task=role)
             moved = {
                 name: value.to(self.device) if isinstance(value, torch.Tensor) else value
                 for name, value in features.items()
@@ -95,7 +107,7 @@ class Transformer:
         kept = [group for group in groups if group["params"]]
         if self.options.optimizer == "sophia":
             return [Sophia(kept, lr=self.learning_rate)]
-        return [torch.optim.AdamW(kept, lr=self.learning_rate)]
+        return [torch.optim.AdamW(kept, lr=self.learning_rate, fused=True)]
 
     def save(self, folder: Path) -> None:
         """Write the model to `folder` as the library does, safetensors only; prompts travel with it."""

@@ -112,6 +112,17 @@ def test_frozen_documents_keep_the_vectors_of_the_start(run, home):
     assert second.round.strategy == "adore"
 
 
+def test_a_ranker_is_trained_on_the_set_of_each_round_and_teaches(run, home, cross_encoder):
+    chosen = (f"teach.cross_encoder.model={cross_encoder}", "teach.cross_encoder.device=cpu")
+    chosen += ("gates.hubs.policy=warn",)  # sixteen queries make hubs of anything
+    folder, report = run(*chosen, strategy="ar2")
+    rankers = [json.loads((folder / f"round-{number}" / "ranked.json").read_text()) for number in (1, 2)]
+    assert rankers[0] != rankers[1]
+    assert all(0 <= one.fooled <= 1 for one in report.rounds)
+    assert report.rounds[0].checkpoint != report.start.checkpoint
+    assert str(cross_encoder) not in json.dumps(read_set(version(home, report, 2)).manifest.model_dump(mode="json"))
+
+
 def test_a_model_that_cannot_mine_is_refused(run):
     with pytest.raises(ConfigError, match=r"add 'dense' to mine\.miners"):
         run('mine.miners=["bm25"]')

@@ -27,6 +27,8 @@ def test_training_writes_a_page_and_says_where(built, home, capsys):
     said = capsys.readouterr().out
     (folder,) = (home / "runs").iterdir()
     assert f"page        {folder / 'report.html'}" in said
+    bias = json.loads((folder / "metrics.json").read_text())["label_bias"]
+    assert f"loss        {bias['exact']:.4f} where a query's positive competes with all {bias['documents']}" in said
     page = (folder / "report.html").read_text()
     assert "small" in page
     assert "Loss over" in page

@@ -1,10 +1,14 @@
 """Defects of other tools and of authors' code, each planted here; the numbers are those of the issue that lists them.
 
-D5 and D6 (geography) stand beside their miner, in `tests/negset/mining/miners/test_geo.py`; D7, D8, D11, D14 and D15
-(losses and batches) beside the losses, in `tests/negset/training`.
+D5 and D6 (geography) stand beside their miner, in `tests/negset/mining/miners/test_geo.py`. Those of losses stand in
+`tests/negset/training/losses`: D7 in `test_triplet.py`, D8 in `test_info_nce.py`, D11 in `test_margin_mse.py`, D14 in
+`test_info_nce.py` and `test_gist.py`, D15 in `test_adore.py`. What D7, D8 and D11 are for batch plans is tested in
+`tests/negset/batching/plans`: `test_ngame.py`, `test_openshape.py`, `test_tas_balanced.py`.
 """
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,6 +22,15 @@ from negset.mining.query_budget import share_budget
 from negset.mining.query_clusters import cluster_rows, spectral_coordinates
 from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig
 from schemas.encoder import EncoderConfig
+
+
+def test_each_defect_has_a_test_that_is_named_by_it():
+    """So that the list above cannot promise what is not there."""
+    files = Path(__file__).parents[1].rglob("test_*.py")
+    named = {
+        int(number) for file in files for number in re.findall(r"^def test_d(\d+)_", file.read_text(), re.MULTILINE)
+    }
+    assert named == set(range(1, 17))
 
 
 @pytest.fixture

@@ -59,9 +59,19 @@ def test_suspects_are_read_only_where_they_are_to_be_masked():
 def test_a_guide_counts_by_what_it_is_and_not_by_where_it_lies():
     start, one, other = (EncoderRef(fingerprint=name, content=name, rows=9) for name in ("e", "g1", "g2"))
     here, there = TrainConfig(loss="gist", guide="/here"), TrainConfig(loss="gist", guide="/there")
-    assert training_key(SET, here, start, one) == training_key(SET, there, start, one)
-    assert training_key(SET, here, start, one) != training_key(SET, here, start, other)
-    assert training_key(SET, here, start, one) != training_key(SET, TrainConfig(loss="gist"), start)
+    assert training_key(SET, here, start, guide=one) == training_key(SET, there, start, guide=one)
+    assert training_key(SET, here, start, guide=one) != training_key(SET, here, start, guide=other)
+    assert training_key(SET, here, start, guide=one) != training_key(SET, TrainConfig(loss="gist"), start)
+
+
+def test_a_file_of_losses_counts_by_what_is_in_it_and_not_by_where_it_lies(tmp_path):
+    start = EncoderRef(fingerprint="e", content="e", rows=9)
+    keys = []
+    for name, content in (("a", b"one"), ("b", b"one"), ("a", b"two")):
+        (tmp_path / name).write_bytes(content)
+        config = TrainConfig(loss="dbpm", loss_options={"pair_stats": str(tmp_path / name)})
+        keys.append(training_key(SET, config, start))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_guide_is_named_as_an_encoder():

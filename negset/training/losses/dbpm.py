@@ -40,7 +40,7 @@ def prepare(inputs: EpochInputs, params: DbpmParams) -> Mapping[str, torch.Tenso
     Raises ConfigError where there are no losses to judge by, InputError where the file has none of the run's queries.
     """
     if params.pair_stats:
-        losses = read_pair_stats(Path(params.pair_stats))
+        losses = read_pair_stats(Path(params.pair_stats), "train.loss_options.pair_stats")
         _check_same_set(losses, inputs, params.pair_stats)
     elif inputs.pair_losses is None:
         message = "dbpm judges pairs by their losses, but this run keeps none. Set train.loss_options.pair_stats"
@@ -55,7 +55,7 @@ def prepare(inputs: EpochInputs, params: DbpmParams) -> Mapping[str, torch.Tenso
     return {"key": key_P[order_P], "weight": weight_P[order_P]}
 
 
-@loss("dbpm", params=DbpmParams, needs=["episode"], prepare=prepare)
+@loss("dbpm", params=DbpmParams, needs=["episode"], prepare=prepare, files=["pair_stats"])
 def dbpm(inputs: LossInputs, _params: DbpmParams) -> torch.Tensor:
     """Give each query's InfoNCE, (B,), whose gradient is weighed by its pair.
 

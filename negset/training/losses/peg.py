@@ -47,7 +47,6 @@ def _log_weights(inputs: LossInputs, params: PegParams, slope: float) -> Tilt:
     steep_BD = slope * widened(inputs.queries_BD)
     log_sums_B = log_sums(steep_BD, inputs.candidates_CD, inputs.target_B, inputs.cells, params.block)
     log_means_B = log_sums_B - (inputs.cells.counted_B() - 1).clamp(min=1).log()
-    log_means_B = torch.where(log_sums_B.isneginf(), 0.0, log_means_B)
     highest = math.log(params.largest)
 
     def tilt(logits: torch.Tensor, rows: slice) -> torch.Tensor:

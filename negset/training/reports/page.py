@@ -15,8 +15,10 @@ from negset.training.reports.charts import epoch_chart, group_chart, loss_chart
 from negset.training.reports.domain_gate import DomainVerdict, describe_falls
 from negset.training.reports.examples import changed_card, flagged_card
 from negset.training.reports.health import EXAMINED
+from negset.training.reports.label_bias import LabelBiasFigures, describe_label_bias, explain_label_bias
 from negset.training.reports.regressions import GroupChange, regressions
 from negset.training.reports.report import RunReport
+from negset.training.reports.taught import TaughtFigures, describe_taught
 from negset.training.reports.weight_noise import DRAWS, SCALE
 from schemas.config import TrainConfig
 
@@ -216,7 +218,29 @@ def _losses(report: RunReport) -> list[Html]:
     history = report.records.history
     losses = history.get_column("loss").cast(pl.Float64).to_numpy() if history.height else np.empty(0)
     counts = history.group_by("epoch", maintain_order=True).len().get_column("len").to_list() if history.height else []
-    return [tag("div", loss_chart(losses, counts), epoch_chart(report.epochs), class_="charts")]
+    return [
+        tag("div", loss_chart(losses, counts), epoch_chart(report.epochs), class_="charts"),
+        *_label_bias(report),
+        *_taught(report),
+    ]
+
+
+def _taught(report: RunReport) -> list[Html]:
+    found = report.records.metrics.get("teacher")
+    if found is None:
+        return []
+    return [tag("p", text(f"The teacher {describe_taught(TaughtFigures.model_validate(found))}."), class_="quiet")]
+
+
+def _label_bias(report: RunReport) -> list[Html]:
+    found = report.records.metrics.get("label_bias")
+    if found is None:
+        return [
+            tag("p", text("The loss over all documents was not measured: too many, or no negatives."), class_="quiet")
+        ]
+    figures = LabelBiasFigures.model_validate(found)
+    sentences = f"Loss after training: {describe_label_bias(figures)}.", explain_label_bias(figures)
+    return [tag("p", text(one), class_="quiet") for one in sentences]
 
 
 def _health(report: RunReport) -> list[Html]:

@@ -40,7 +40,7 @@ def made(inputs, name, folder: Path, **changes):
 
 
 def test_the_plans_of_the_papers_are_there():
-    assert set(PAPER) | {"shuffled", "task-pure"} == set(NAMES)
+    assert set(PAPER) | {"coarse-groups", "shuffled", "task-pure"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,7 @@
 """Two real processes, started once: each case below runs in both, and the tests look at what they brought back."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from negset.training.distributed import (
     average_gradients,
     embed_together,
     gather_with_gradient,
+    in_turn,
     split_batch,
     sum_gradients,
 )
@@ -87,6 +90,12 @@ def cases(world, say):
     memory.grad = torch.tensor([1.0, 5.0]) + 2 * world.rank
     average_gradients([memory], world)
     found["memory"] = memory.grad
+    with in_turn(world):
+        begun = time.monotonic()
+        time.sleep(0.2)
+        ended = time.monotonic()
+    moments = torch.tensor([[begun, ended, time.monotonic()]], dtype=torch.float64)
+    found["turns"] = gather_with_gradient(moments, 2, world).tolist()
     say("counted")
     return found
 
@@ -135,6 +144,13 @@ def test_each_process_with_its_own_negatives_alone_would_be_another_loss(found):
 
 def test_gradients_of_a_loss_are_averaged(found):
     assert found["memory"].tolist() == [2.0, 6.0]
+
+
+def test_the_others_begin_when_the_first_is_done_and_nobody_goes_on_before_all_are(found):
+    """Together, one would clear away the checkpoint that the other is reading."""
+    (_, first_done, first_left), (second_began, second_done, _) = found["turns"]
+    assert second_began >= first_done
+    assert first_left >= second_done
 
 
 def test_what_the_first_process_says_is_heard_once(found, heard):

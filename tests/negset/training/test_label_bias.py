@@ -1,12 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from negset.errors import ContractError
+from negset.training import label_bias as module
 from negset.training.examples import Examples, Groups
-from negset.training.label_bias import label_bias, measure_label_bias
+from negset.training.label_bias import label_bias, run_label_bias
+from schemas.config import TrainConfig
 
 QUERIES, LABELS = 200, 1000
 
@@ -84,24 +87,76 @@ def groups(*rows: list[int]) -> Groups:
     )
 
 
+class Fixed:
+    """A model whose texts are the rows of its vectors."""
+
+    def __init__(self, vectors):
+        self.vectors = {role: np.array(rows, dtype=np.float32) for role, rows in vectors.items()}
+
+    def encode(self, texts, role):
+        return self.vectors[role][[int(text) for text in texts]]
+
+
 def test_a_run_is_measured_by_its_own_negatives_and_known_positives():
     """Document 3 is known to be relevant to q0, so neither loss may hold it against q0; q1 has no negative."""
     examples = Examples(
         query_ids=["q0", "q1"],
-        query_texts=["", ""],
+        query_texts=["0", "1"],
         document_ids=["d0", "d1", "d2", "d3"],
-        document_texts=["", "", "", ""],
+        document_texts=["0", "1", "2", "3"],
         positives=groups([0], [1]),
         negatives=groups([2], []),
         negative_weights=np.ones(1, dtype=np.float32),
         known=groups([0, 3], [1]),
         left_out={},
     )
-    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    documents = torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]])
-    found = measure_label_bias(queries, documents, examples, 0.5, np.array([0, 1]))
+    vectors = {"query": [[1.0, 0.0], [0.0, 1.0]], "document": [[0.6, 0.8], [0.0, 1.0], [0.8, 0.6], [1.0, 0.0]]}
+    found = run_label_bias(Fixed(vectors), examples, TrainConfig(temperature=0.5))
     of = {document: math.exp(score / 0.5) for document, score in enumerate([0.6, 0.0, 0.8])}
-    assert found.queries == 1
+    assert (found.queries, found.documents) == (1, 4)
     assert found.exact == pytest.approx(math.log(sum(of.values()) / of[0]), abs=1e-6)
     assert found.sampled == pytest.approx(math.log((of[0] + of[2]) / of[0]), abs=1e-6)
     assert found.corrected == pytest.approx(math.log((of[0] + 2 * of[2]) / of[0]), abs=1e-6)
+
+
+def plain_examples(queries):
+    """Give examples whose query i has document i, and the next as its negative."""
+    return Examples(
+        query_ids=[f"q{row:03}" for row in range(queries)],
+        query_texts=[str(row) for row in range(queries)],
+        document_ids=[f"d{row:03}" for row in range(queries)],
+        document_texts=[str(row) for row in range(queries)],
+        positives=groups(*([row] for row in range(queries))),
+        negatives=groups(*([(row + 1) % queries] for row in range(queries))),
+        negative_weights=np.ones(queries, dtype=np.float32),
+        known=groups(*([row] for row in range(queries))),
+        left_out={},
+    )
+
+
+def test_a_few_queries_are_drawn_by_seed(monkeypatch):
+    """The first so many would be the oldest of a collection that is sorted by id."""
+    monkeypatch.setattr(module, "QUERIES", 9)
+    examples = plain_examples(40)
+    vectors = np.random.default_rng(1).normal(size=(2, 40, 8))
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    model = Fixed(dict(zip(("query", "document"), vectors, strict=True)))
+    found = [run_label_bias(model, examples, TrainConfig(seed=seed)) for seed in (1, 1, 2)]
+    assert found[0] == found[1]
+    assert found[0].queries == 9
+    assert found[0].exact != found[2].exact
+    firsts = module.measure_label_bias(
+        *map(torch.from_numpy, (vectors[0][:9], vectors[1])), examples, 0.05, np.arange(9)
+    )
+    assert found[0].exact != pytest.approx(firsts.exact)
+
+
+def test_a_run_with_many_documents_or_without_negatives_is_not_measured(monkeypatch):
+    examples = plain_examples(6)
+    model = Fixed({"query": np.eye(6), "document": np.eye(6)})
+    monkeypatch.setattr(module, "DOCUMENTS", 6)
+    assert run_label_bias(model, examples, TrainConfig()) is not None
+    bare = replace(examples, negatives=groups(*([] for _ in range(6))), negative_weights=np.ones(0, dtype=np.float32))
+    assert run_label_bias(model, bare, TrainConfig()) is None
+    monkeypatch.setattr(module, "DOCUMENTS", 5)
+    assert run_label_bias(model, examples, TrainConfig()) is None

@@ -18,10 +18,15 @@ from negset.training.model import open_model
 from negset.training.processes import run_processes
 from schemas.config import TrainConfig
 
+pytestmark = pytest.mark.timeout(600)  # each start of processes imports torch anew, slowly on a busy machine
+
 LOSSES = {
     "info_nce": {},
     "in_chunks": {"mini_batch": 2, "accumulate": 2},
     "no_in_batch": {"in_batch": False},
+    "prepared_by_epoch": {"loss": "proto_clip"},
+    "with_parameters_of_its_own": {"loss": "hyperspherical"},
+    "all_documents": {"loss": "exact_softmax", "candidates": "all"},
 }
 
 
@@ -170,7 +175,7 @@ def test_more_processes_than_gpus_are_refused(world_of_pairs, tmp_path):
     start, examples = world_of_pairs
     model = open_model(config(), start)
     model.device = torch.device("cuda")
-    settings = config(processes=1 + torch.cuda.device_count())
+    settings = config(processes=2 + torch.cuda.device_count())
     with pytest.raises(ConfigError, match="each needs its own"):
         launch_training(model, start, examples, settings, tmp_path)
     model.device = torch.device("mps")

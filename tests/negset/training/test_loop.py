@@ -7,7 +7,7 @@ import torch
 
 from negset.errors import ConfigError, ContractError
 from negset.training.examples import build_examples
-from negset.training.loop import clear_run, train_encoder
+from negset.training.loop import clear_run, run_fingerprint, train_encoder
 from negset.training.model import open_model
 from negset.training.records import PAIRS, STEPS, open_journals
 from schemas.config import TrainConfig
@@ -150,6 +150,16 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_from(planted, examples, tmp_
     training, _ = trained(planted, examples, config(temperature=0.1), tmp_path)
     assert training.resumed_at == 0
     assert len(training.losses) == 15
+
+
+def test_a_file_of_losses_names_a_run_by_what_is_in_it(planted, examples, tmp_path):
+    """By its path, a run that was cut would go on with the losses of another file of the same name."""
+    model, names = open_model(config(), planted.start()), []
+    for name, content in (("a", b"one"), ("b", b"one"), ("a", b"two")):
+        (tmp_path / name).write_bytes(content)
+        settings = config(loss="dbpm", loss_options={"pair_stats": str(tmp_path / name)})
+        names.append(run_fingerprint(model, examples, settings))
+    assert names[0] == names[1] != names[2]
 
 
 def test_how_often_checkpoints_are_written_changes_nothing(planted, examples, tmp_path):

@@ -34,10 +34,8 @@ def stumble(world, say):
 
 
 def test_a_process_that_dies_ends_the_run_and_is_named():
-    started = time.monotonic()
     with pytest.raises(EnvironmentFault, match=r"process 1 of 2 ended by SIGKILL.*memory.*last checkpoint"):
         run_processes(die, 2, "gloo")
-    assert time.monotonic() - started < 120
 
 
 def test_an_error_of_ours_is_raised_as_it_is():

@@ -7,7 +7,17 @@ import torch
 
 from negset.errors import ConfigError, ContractError
 from negset.training.examples import build_examples
-from negset.training.signals import GUIDE, NO_SIGNALS, Guide, Signals, guide_vectors, teacher_scores
+from negset.training.signals import (
+    GUIDE,
+    NO_SIGNALS,
+    Guide,
+    Signals,
+    count_taught,
+    guide_vectors,
+    read_signals,
+    teacher_scores,
+)
+from schemas.config import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 SCORES = pl.List(pl.Struct({"name": pl.String, "value": pl.Float32}))
@@ -110,6 +120,51 @@ def test_a_score_that_is_no_number_is_named(planted, examples):
     tables = scored(planted.tables(), [("q0x1", "d1x1", {"ce": float("nan")})])
     with pytest.raises(ContractError, match=r"ce.*\(q0x1, d1x1\)"):
         teacher_scores(tables, examples, "ce")
+
+
+def taught(planted, rows, candidates=(), known=NO_KNOWN, **changes):
+    tables = scored(planted.tables(), rows, candidates)
+    examples = build_examples(tables, known, pl.Series([], dtype=pl.String), split="train")
+    config = TrainConfig(loss="margin_mse", teacher="ce", **changes)
+    return count_taught(teacher_scores(tables, examples, "ce"), examples, config).numbers()
+
+
+def test_a_query_is_taught_where_a_positive_and_a_negative_have_scores(planted):
+    """Counted by any score, q0x2 would be taught too: it has two of negatives and none of a positive."""
+    ce = {"ce": 0.5}
+    rows = [("q0x1", "d1x1", ce), ("q0x2", "d1x1", ce), ("q0x2", "d2x1", ce), ("q1x1", "d0x1", {"dense": 1.0})]
+    positives = [("q0x1", "d0x1", ce), ("q1x1", "d1x1", ce)]
+    assert taught(planted, rows, positives) == {
+        "queries": 24,
+        "taught": 1,
+        "without_positive": 22,
+        "without_negative": 1,
+    }
+
+
+def test_what_can_be_no_negative_in_this_run_does_not_teach(planted):
+    """A scored candidate that is no own negative is met in a batch, and not without in-batch negatives."""
+    ce = {"ce": 0.5}
+    rows, mined = [("q0x1", "d1x1", {"dense": 1.0}), ("q1x1", "d2x1", {"dense": 1.0})], ("q0x1", "d2x1", ce)
+    candidates = [("q0x1", "d0x1", ce), mined]
+    assert taught(planted, rows, candidates)["taught"] == 1
+    assert taught(planted, rows, candidates, in_batch=False)["taught"] == 0
+    assert taught(planted, rows, candidates, in_batch=False, remine="epoch")["taught"] == 1
+    known = pl.DataFrame({"query_id": ["q0x1"], "doc_id": ["d2x1"]})
+    assert taught(planted, rows, candidates, known)["without_negative"] == 1
+
+
+@pytest.mark.parametrize("loss", ["margin_mse", "dual_teacher", "ar2"])
+def test_a_teacher_that_can_teach_nobody_is_refused_and_says_why(planted, tmp_path, loss):
+    tables = scored(planted.tables(), [("q0x1", "d1x1", {"ce": 0.5}), ("q1x1", "d0x1", {"ce": 0.5})])
+    examples = build_examples(tables, NO_KNOWN, pl.Series([], dtype=pl.String), split="train")
+    config = TrainConfig(loss=loss, teacher="ce")
+    with pytest.raises(
+        ConfigError, match=rf"none of the 24 queries, so the loss '{loss}'.*of 24 it scored no positive"
+    ):
+        read_signals(tables, examples, config, None, tmp_path)
+    tables = replace(tables, candidates=scored(tables, [], [("q0x1", "d0x1", {"ce": 0.5})]).candidates)
+    assert read_signals(tables, examples, config, None, tmp_path).teacher is not None
 
 
 def test_the_digest_is_of_what_is_said(planted, examples):

@@ -172,3 +172,17 @@ def test_a_static_encoder_refuses_what_is_for_transformers(planted, key):
     settings = TrainConfig(**{key: "bfloat16" if key == "precision" else True})
     with pytest.raises(ConfigError, match=rf"train\.{key} is for transformers"):
         open_model(settings, planted.start())
+
+
+def test_rows_come_back_in_their_order_though_texts_are_embedded_by_length(tiny_model):
+    """With repeats, and more texts than are embedded at once."""
+    from torch.nn import Dropout
+
+    model = open_model(config(tiny_model), None)
+    for dropout in (part for part in model.module.modules() if isinstance(part, Dropout)):
+        dropout.p = 0.0
+    texts = [" ".join(f"word{(place * 7 + turn) % 6}" for turn in range(1 + place * 5 % 13)) for place in range(30)]
+    rows = np.array([29, 3, 3, *range(0, 30, 2), 17, 8, 1])
+    vectors = model.bind(texts, "document")(rows).detach().numpy()
+    alone = np.concatenate([model.bind(texts, "document")(np.array([row])).detach().numpy() for row in rows])
+    assert vectors == pytest.approx(alone, abs=1e-5)

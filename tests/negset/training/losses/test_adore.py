@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from negset.training.losses.adore import AdoreParams, adore
+from negset.training.losses.adore import AdoreParams, adore, rank_worth
 
 
 def ranked(scores, target, **others):
@@ -34,6 +34,21 @@ def test_a_positive_behind_the_cut_leaves_each_negative_its_own_reciprocal_rank(
     expected = sum(weight * cost for weight, cost in zip(weights, pairs, strict=True)) / (2 * 5)
     assert adore(inputs, AdoreParams(cut=5)).item() == pytest.approx(expected, abs=1e-6)
     assert adore(inputs, AdoreParams(cut=6)).item() < expected - 1e-3
+
+
+def test_d15_without_a_cut_every_rank_is_worth_something(loss_inputs):
+    """Defect D15: DRhard's default, metric_cut=None, zeroes `worth[None:]`, which is all of it: nothing is learned."""
+    scores = [0.9, 0.8, 0.7, 0.6, 0.1]
+    wrong = 1 / torch.arange(1.0, 6.0)
+    wrong[None:] = 0
+    assert wrong.tolist() == [0, 0, 0, 0, 0]
+    row = torch.tensor([scores])
+    worth = rank_worth(row, torch.zeros_like(row, dtype=torch.bool), torch.arange(5), AdoreParams().cut)
+    assert worth.tolist() == [pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])]
+    inputs = loss_inputs(**ranked(scores, target=4))
+    expected = sum(pair(score, 0.1) * (1 / rank - 1 / 5) for rank, score in enumerate(scores[:4], start=1)) / (2 * 4)
+    assert adore(inputs, AdoreParams()).item() == pytest.approx(expected, abs=1e-6)
+    assert adore(inputs, AdoreParams(cut=5)).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_order_beyond_the_cut_is_worth_nothing(loss_inputs):

@@ -99,6 +99,13 @@ def test_a_copy_of_the_positive_is_a_tie_and_counts(loss_inputs):
     assert masked_cells(inputs, GistParams(**ALONE)) == {(0, 2)}
 
 
+def test_a_copy_that_rounding_moved_is_a_tie_and_what_is_nearer_by_more_is_masked(loss_inputs):
+    """The guide embeds a text and its copy in different batches; the last bits of their cosines differ."""
+    guide = torch.tensor([[0.6], [0.6 + 3e-7], [0.6 + 3e-6], [0.6 - 3e-7], [0.1]], dtype=torch.float64)
+    inputs = loss_inputs(unit(1, 1), unit(5, 2), guide_BG=torch.ones(1, 1, dtype=torch.float64), guide_CG=guide)
+    assert masked_cells(inputs, GistParams(**ALONE)) == {(0, 2)}
+
+
 def by_hand(inputs, params: GistParams) -> list[float]:
     """Give the losses by loops over all pairs."""
     student_q, student_d, target = inputs.queries_BD, inputs.candidates_CD, inputs.target_B.tolist()

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -96,11 +97,15 @@ def test_both_directions_are_what_a_double_loop_says(loss_inputs):
         assert losses[row] == pytest.approx(float(forward + backward) / 2)
 
 
-def test_where_nothing_is_masked_both_directions_are_the_loss_of_clip(loss_inputs):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_where_nothing_is_masked_both_directions_are_the_loss_of_clip(loss_inputs, smoothing):
+    """Smoothed in one direction only, it would not be Sample4Geo's."""
     queries, documents = doubles(5, 1), doubles(5, 2)
     logits, own = queries @ documents.T / 0.07, torch.arange(5)
-    losses = compute(loss_inputs(queries, documents, temperature=0.07), InfoNceParams(symmetric=True))
-    both = torch.nn.functional.cross_entropy(logits, own) + torch.nn.functional.cross_entropy(logits.T, own)
+    params = InfoNceParams(symmetric=True, label_smoothing=smoothing)
+    losses = compute(loss_inputs(queries, documents, temperature=0.07), params)
+    entropy = partial(torch.nn.functional.cross_entropy, target=own, label_smoothing=smoothing)
+    both = entropy(logits) + entropy(logits.T)
     assert losses.mean() == pytest.approx(float(both) / 2)
 
 

@@ -117,6 +117,31 @@ def test_domains_are_reported_anew_without_training(run):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+def test_the_loss_over_all_documents_is_shown_or_said_to_be_missing(run):
+    world, folder, config = run
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = metrics["label_bias"]
+    assert found["documents"] <= 36
+    assert found["sampled"] < found["exact"]
+    page = render_run(report_run(folder, world, config), world, config, "planted")
+    assert f"Loss after training: {found['exact']:.4f} where" in page
+    assert f"{found['sampled']:.4f} with the query" in page
+    assert f"a loss of {found['corrected']:.4f} over all" in page
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"label_bias": None}))
+    assert "over all documents was not measured" in render_run(report_run(folder, world, config), world, config, "p")
+
+
+def test_queries_that_the_teacher_did_not_score_are_counted(run):
+    world, folder, config = run
+    assert "The teacher" not in render_run(report_run(folder, world, config), world, config, "planted")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["teacher"] is None
+    taught = {"queries": 24, "taught": 20, "without_positive": 3, "without_negative": 1}
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"teacher": taught}))
+    page = render_run(report_run(folder, world, config), world, config, "planted")
+    assert "The teacher taught 20 of 24 queries" in page
+
+
 def test_without_losses_of_pairs_the_page_says_so(run):
     world, folder, config = run
     (folder / "pair_stats.parquet").unlink()
