@@ -1,7 +1,5 @@
 """Make a batch plan of a published set: which queries share a batch in each epoch."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from negset.building import require_current
@@ -13,12 +11,13 @@ from schemas.refs import BatchPlanRef, NegativeSetRef, SnapshotRef
 from tasks.batches import plan_batches, plan_key
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
+from tasks.sets import local_set
 
 
 @flow(name="batches")
 def batches(set_path: str, request: PlanRequest) -> BatchPlanRef:
     """Plan the batches of the set at `set_path`, a version or the latest of a set, with the corpus in the store."""
-    opened, store = read_set(Path(set_path)), Place().open_store()
+    opened, store = read_set(local_set(set_path)), Place().open_store()
     manifest = opened.manifest
     published = NegativeSetRef(
         fingerprint=version_id(manifest),

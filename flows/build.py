@@ -45,6 +45,7 @@ from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.publish import is_published, publish
 from tasks.select import select
+from tasks.sets import bring_set
 from tasks.teach import teach
 from tasks.validate import validate
 
@@ -179,6 +180,7 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
+    bring_set(Place(), config.name)
     previous = building.previous_version(config, selected, store, Place().sets_folder())
     key = building.report_key(config, selected, previous)
     there = is_stored(store, ReportRef, key)

@@ -14,9 +14,8 @@ from flows.build import build, embed_role, gather_ledger, ingest_source, prepare
 from flows.train import fit_guide, fit_start
 from negset import building
 from negset.encoders.model_folder import find_model, folder_digests
-from negset.errors import ConfigError
+from negset.errors import ConfigError, MissingObjectError
 from negset.fingerprint import fingerprint
-from negset.publishing.reading import VERSIONS
 from negset.rounds.loop import (
     CROSS_RANKER,
     RANKER,
@@ -42,6 +41,7 @@ from tasks import rounds as rooms
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.publish import point_back
+from tasks.sets import bring_version
 from tasks.teach import teach
 
 SET = "set.json"
@@ -160,7 +160,10 @@ def _known_set(loop: Loop, number: int) -> NegativeSetRef | None:
     if not record.is_file():
         return None
     written = read_json(record)
-    version = Place().sets_folder() / loop.config.name / VERSIONS / str(written["fingerprint"])
+    try:
+        version = bring_version(Place(), loop.config.name, str(written["fingerprint"]))
+    except MissingObjectError:
+        return None
     if not (version / MANIFEST).is_file():
         return None
     return NegativeSetRef.model_validate({**written, "path": str(version)})

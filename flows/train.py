@@ -1,7 +1,5 @@
 """Train an encoder on a published set: prepare its start, fit it, measure it before and after, report it."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from flows.batches import planned
@@ -19,6 +17,7 @@ from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
 from tasks.report import report
+from tasks.sets import local_set
 from tasks.train import guide_encoder, is_trained, run_folder, training_key
 from tasks.train import train as train_room
 
@@ -29,7 +28,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
 
     Raises ValidationFailed where a domain fell by more than `config.report` allows; model and page are there then too.
     """
-    opened, store = read_set(Path(set_path)), Place().open_store()
+    opened, store = read_set(local_set(set_path)), Place().open_store()
     manifest = opened.manifest
     published = NegativeSetRef(
         fingerprint=version_id(manifest),

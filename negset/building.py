@@ -382,10 +382,9 @@ def encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:
 
 def require_current(store: Store, snapshot_content: str) -> SnapshotRef:
     """Find the snapshot with this content in `store`; raise ArtifactError saying how to get it back."""
-    folder = store.root / SnapshotRef.kind
-    for place in sorted(folder.iterdir()) if folder.is_dir() else []:
-        found = store.find(SnapshotRef.kind, place.name)
+    for name in store.names(SnapshotRef.kind):
+        found = store.find(SnapshotRef.kind, name)
         if found is not None and found.content == snapshot_content:
-            return SnapshotRef(fingerprint=place.name, content=found.content, rows=found.rows)
+            return SnapshotRef(fingerprint=name, content=found.content, rows=found.rows)
     message = f"the set's corpus (content {snapshot_content[:16]}) is not in {store.root}; build the set there again"
     raise ArtifactError(message)

@@ -10,6 +10,8 @@
         ValidationFailed                     a gate said no; nothing was published
       EnvironmentFault              exit 4   disk, memory, a damaged or missing artifact
         ArtifactError
+          MissingObjectError                 an object store holds nothing under this key
+        AccessError                          an object store refuses: credentials, rights, no such bucket
         TransientError                       the outside failed; the only one that is retried
       ConflictError                 exit 5   somebody else holds what is needed
 
@@ -79,6 +81,14 @@ class EnvironmentFault(NegsetError):  # noqa: N818 - "fault" says whose it is
 
 class ArtifactError(EnvironmentFault):
     """Stored data is missing, half-written, or differs from its manifest."""
+
+
+class MissingObjectError(ArtifactError):
+    """An object store holds nothing under a key."""
+
+
+class AccessError(EnvironmentFault):
+    """An object store answers but refuses: credentials, rights, or a bucket that is not there."""
 
 
 class TransientError(EnvironmentFault):

@@ -25,7 +25,11 @@ def pin_path(config: Pinned, store: Store, dataset: str) -> Path:
 def read_pin(config: Pinned, store: Store, dataset: str) -> str:
     """Give what is pinned; empty where nothing is, or `config` names no label."""
     path = pin_path(config, store, dataset)
-    return path.read_text().strip() if config.pin and path.exists() else ""
+    if not config.pin:
+        return ""
+    if path.exists():
+        return path.read_text().strip()
+    return (store.shared.pinned(_key(path, store)) or "") if store.shared is not None else ""
 
 
 def set_pin(config: Pinned, store: Store, dataset: str, value: str) -> str:
@@ -33,6 +37,12 @@ def set_pin(config: Pinned, store: Store, dataset: str, value: str) -> str:
     path = pin_path(config, store, dataset)
     with locked(path.parent / ".lock"):
         found = read_pin(config, store, dataset)
-        if not found:
-            swap(path, None, value)
+        if not found and store.shared is not None:
+            found = store.shared.pin(_key(path, store), value)
+        if not path.exists():
+            swap(path, None, found or value)
     return found or value
+
+
+def _key(path: Path, store: Store) -> str:
+    return path.relative_to(store.root / "pins").as_posix()

@@ -59,9 +59,8 @@ def find_shards(store: Store, encoder: str, role: Role, dimensions: int) -> list
 
     Raises ContractError where one has other than `dimensions`: then a service changed its model unseen.
     """
-    folders = store.folder(ShardRef.kind, "any").parent.glob(f"{shard_family(encoder, role)}*")
     whole = []
-    for name in sorted(folder.name for folder in folders):
+    for name in store.names(ShardRef.kind, shard_family(encoder, role)):
         manifest = store.find(ShardRef.kind, name)
         if manifest is not None and manifest.facts["dimensions"] != dimensions:
             message = (

@@ -17,8 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
+from negset.artifact import ArtifactManifest, SharedArtifacts, StoredFile
 from negset.errors import ArtifactError, ConflictError, EnvironmentFault
 from negset.fingerprint import canonical_json, file_digest
 from schemas.refs import Ref
@@ -30,41 +29,28 @@ ABANDONED_AFTER = 3 * 86_400
 RefT = TypeVar("RefT", bound=Ref)
 
 
-class StoredFile(BaseModel):
-    """One file of an artifact: its path in the folder, its size and its digest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-class ArtifactManifest(BaseModel):
-    """What is in an artifact. Its presence means that the artifact is whole."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    fingerprint: str
-    content: str
-    rows: int
-    files: list[StoredFile]
-    facts: dict[str, object] = {}
-
-
 class Store:
-    """A folder of artifacts."""
+    """A folder of artifacts: all there are, or those of the `shared` ones that this machine has used."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shared: SharedArtifacts | None = None) -> None:
         self.root = root
+        self.shared = shared
 
     def folder(self, kind: str, fingerprint: str) -> Path:
         """Give the place of an artifact, whether it exists or not."""
         return self.root / kind / fingerprint
 
     def find(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
-        """Give the manifest of an artifact whose files all have their recorded sizes, else None."""
+        """Give the manifest of an artifact whose files all have their recorded sizes, else None.
+
+        Of one that is shared and not here, no file is brought yet. One that is here and not shared is shared.
+        """
+        found = self._found_here(kind, fingerprint)
+        if self.shared is None:
+            return found
+        return self.shared.lately(kind, fingerprint) if found is None else self._share(found, self.shared)
+
+    def _found_here(self, kind: str, fingerprint: str) -> ArtifactManifest | None:
         folder = self.folder(kind, fingerprint)
         try:
             manifest = ArtifactManifest.model_validate_json((folder / MANIFEST).read_bytes())
@@ -76,16 +62,54 @@ class Store:
     def open(self, kind: str, fingerprint: str) -> Path:
         """Give the folder of an artifact after checking each of its files against its digest.
 
+        One that is shared and missing or damaged here is brought anew.
         Raises ArtifactError naming the file that is missing or differs, and how to mend it.
         """
-        folder = self.folder(kind, fingerprint)
-        manifest = self.manifest(kind, fingerprint)
-        for file in manifest.files:
-            check_file(folder / file.path, file.bytes, file.sha256)
+        folder = self.held(kind, fingerprint)
+        try:
+            self._check(kind, fingerprint)
+        except ArtifactError:
+            if self.shared is None or self.shared.manifest(kind, fingerprint) is None:
+                raise
+            self.drop(kind, fingerprint)
+            self.held(kind, fingerprint)
+            self._check(kind, fingerprint)
         return folder
 
+    def held(self, kind: str, fingerprint: str) -> Path:
+        """Give the folder of an artifact, brought here first where it is shared and not here; unchecked."""
+        folder = self.folder(kind, fingerprint)
+        if self.shared is not None and not (folder / MANIFEST).exists():
+            manifest = self.shared.manifest(kind, fingerprint)
+            if manifest is not None:
+                self._bring(manifest, self.shared)
+        return folder
+
+    def names(self, kind: str, prefix: str = "") -> list[str]:
+        """List the fingerprints, here or shared, that start with `prefix`; `find` says which of them are whole."""
+        here = {folder.name for folder in (self.root / kind).glob(f"{prefix}*") if not folder.name.startswith(".")}
+        return sorted(here | set(self.shared.names(kind, prefix) if self.shared is not None else ()))
+
+    def drop(self, kind: str, fingerprint: str) -> None:
+        """Remove an artifact from this folder, if it is here; what is shared stays."""
+        folder = self.folder(kind, fingerprint)
+        if folder.exists():
+            discard(folder)
+
+    def _check(self, kind: str, fingerprint: str) -> None:
+        folder = self.folder(kind, fingerprint)
+        for file in self._read_manifest(kind, fingerprint).files:
+            check_file(folder / file.path, file.bytes, file.sha256)
+
     def manifest(self, kind: str, fingerprint: str) -> ArtifactManifest:
-        """Give the manifest of an artifact; raise ArtifactError where there is none."""
+        """Give the manifest of an artifact, here or shared; raise ArtifactError where there is none."""
+        if self.shared is not None and not (self.folder(kind, fingerprint) / MANIFEST).exists():
+            found = self.shared.manifest(kind, fingerprint)
+            if found is not None:
+                return found
+        return self._read_manifest(kind, fingerprint)
+
+    def _read_manifest(self, kind: str, fingerprint: str) -> ArtifactManifest:
         path = self.folder(kind, fingerprint) / MANIFEST
         try:
             return ArtifactManifest.model_validate_json(path.read_bytes())
@@ -108,7 +132,8 @@ class Store:
     ) -> RefT:
         """Turn the `staged` folder into the artifact that a `ref` of this `fingerprint` names.
 
-        A damaged artifact under the same name (a file cut or missing) is replaced.
+        A damaged artifact under the same name (a file cut or missing) is replaced. Where another machine has shared
+        the same artifact first, its files and its content count.
         """
         manifest = ArtifactManifest(
             kind=ref.kind,
@@ -124,6 +149,11 @@ class Store:
         if target.exists() and not self._sound(ref.kind, fingerprint):
             discard(target)
         rename_folder(staged, target)
+        if self.shared is not None:
+            made = self._read_manifest(ref.kind, fingerprint)
+            self._mark(made).unlink(missing_ok=True)
+            kept = self._share(made, self.shared)
+            return ref(fingerprint=fingerprint, content=kept.content, rows=kept.rows)
         return ref(fingerprint=fingerprint, content=content, rows=rows)
 
     def ref(self, ref: type[RefT], fingerprint: str) -> RefT | None:
@@ -133,10 +163,41 @@ class Store:
 
     def _sound(self, kind: str, fingerprint: str) -> bool:
         try:
-            self.open(kind, fingerprint)
+            self._check(kind, fingerprint)
         except ArtifactError:
             return False
         return True
+
+    def _share(self, manifest: ArtifactManifest, shared: SharedArtifacts) -> ArtifactManifest:
+        """Share what is here unless that was done; where another machine was first, take its files instead."""
+        kept = manifest
+        if not self._mark(manifest).exists():
+            kept = shared.share(manifest, self.folder(manifest.kind, manifest.fingerprint))
+            if kept != manifest:
+                discard(self.folder(manifest.kind, manifest.fingerprint))
+                self._bring(kept, shared)
+            self._set_mark(kept)
+        return kept
+
+    def _bring(self, manifest: ArtifactManifest, shared: SharedArtifacts) -> None:
+        target = self.folder(manifest.kind, manifest.fingerprint)
+        make_folder(target.parent)
+        with self.staging() as staged:
+            shared.fetch(manifest, staged)
+            for file in manifest.files:
+                flush(staged / file.path)
+            write_durably(staged / MANIFEST, canonical_json(manifest.model_dump()).encode())
+            rename_folder(staged, target)
+        self._set_mark(manifest)
+
+    def _mark(self, manifest: ArtifactManifest) -> Path:
+        """Give the file that says that an artifact of this folder is shared: what is here needs no question then."""
+        return self.root / "marks" / manifest.kind / manifest.fingerprint
+
+    def _set_mark(self, manifest: ArtifactManifest) -> None:
+        path = self._mark(manifest)
+        make_folder(path.parent)
+        path.touch()
 
 
 @contextmanager

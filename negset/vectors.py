@@ -31,7 +31,7 @@ from negset.shards import (
     read_digests,
     write_shard,
 )
-from negset.store import Store, discard
+from negset.store import Store
 from schemas.refs import EncoderRef, VectorsRef
 
 VERSION = 1
@@ -191,7 +191,7 @@ def distinct_texts(ids: Sequence[str], digests_T: NDArray[np.bytes_]) -> tuple[N
 
 def known_digests(store: Store, shards: Sequence[str]) -> NDArray[np.bytes_]:
     """Give the digests of all texts in `shards`."""
-    parts = [read_digests(store.folder(ShardRef.kind, name)) for name in shards]
+    parts = [read_digests(store.held(ShardRef.kind, name)) for name in shards]
     return np.concatenate(parts) if parts else np.empty(0, dtype=DIGEST)
 
 
@@ -201,7 +201,7 @@ def locate_texts(store: Store, shards: Sequence[str], wanted_N: NDArray[np.bytes
     open_N = np.ones(len(wanted_N), dtype=np.bool_)
     used: list[str] = []
     for name in shards:
-        rows_N, found_N = look_up(read_digests(store.folder(ShardRef.kind, name)), wanted_N)
+        rows_N, found_N = look_up(read_digests(store.held(ShardRef.kind, name)), wanted_N)
         found_N &= open_N
         if found_N.any():
             places_N2[found_N, 0] = len(used)
@@ -235,7 +235,7 @@ def commit_places(
         np.save(staged / DIGESTS, places.digests.view(np.uint8).reshape(-1, 32), allow_pickle=False)
         np.save(staged / PLACES, places.places, allow_pickle=False)
         if store.find(VectorsRef.kind, fingerprint) and not _shards_exist(store, fingerprint):
-            discard(store.folder(VectorsRef.kind, fingerprint))  # it points to shards that are gone
+            store.drop(VectorsRef.kind, fingerprint)  # it points to shards that are gone
         return store.commit(VectorsRef, fingerprint, content, len(places.digests), staged, facts)
 
 

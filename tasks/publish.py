@@ -10,14 +10,17 @@ from prefect.context import TaskRunContext
 
 from negset.building import selection_counts, selection_digests, selection_folder
 from negset.fingerprint import file_digest
+from negset.publishing.moves import move_latest
 from negset.publishing.publish import Draft, point_to, publish_set
-from negset.publishing.reading import VERSIONS, read_latest
+from negset.publishing.reading import read_latest
+from negset.publishing.sharing import share_version
 from negset.snapshot import open_snapshot
 from negset.store import MANIFEST, Store, make_folder, write_durably
 from schemas.manifest import SetCounts, SetFacts
 from schemas.refs import NegativeSetRef, ReportRef, SelectionRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
+from tasks.sets import bring_set, bring_version
 
 
 @room("publish")
@@ -37,7 +40,12 @@ def publish(
         snapshot=open_snapshot(store, snapshot),
         rows_sha256=selection_digests(store, selected),
     )
-    published = publish_set(draft, place.sets_folder(), by=_publisher(), at=datetime.now(UTC))
+    by, at = _publisher(), datetime.now(UTC)
+    published = publish_set(draft, place.sets_folder(), by=by, at=at)
+    shared = place.shared_sets()
+    if shared is not None:
+        share_version(shared, Path(published.path), by=by, at=at, write=_attempt())
+        bring_set(place, facts.dataset)
     write_durably(_record(store, fingerprint), published.fingerprint.encode())
     if TaskRunContext.get() is not None:
         _show(facts, counts, published)
@@ -45,7 +53,10 @@ def publish(
 
 
 def is_published(store: Store, place: Place, dataset: str, fingerprint: str) -> bool:
-    """Say whether the publication of this `fingerprint` took place and LATEST still points to it."""
+    """Say whether the publication of this `fingerprint` took place and LATEST still points to it.
+
+    Of shared sets, LATEST is what the working copy says: bring it first.
+    """
     record = _record(store, fingerprint)
     home = place.sets_folder() / dataset
     if not record.exists():
@@ -56,9 +67,19 @@ def is_published(store: Store, place: Place, dataset: str, fingerprint: str) -> 
 
 def point_back(place: Place, dataset: str, version: str) -> None:
     """Point LATEST of `dataset` to an earlier `version`."""
-    home = place.sets_folder() / dataset
-    manifest = home / VERSIONS / version / MANIFEST
-    point_to(home, version, file_digest(manifest), by=_publisher(), at=datetime.now(UTC))
+    home, shared = place.sets_folder() / dataset, place.shared_sets()
+    digest = file_digest(bring_version(place, dataset, version) / MANIFEST)
+    if shared is None:
+        point_to(home, version, digest, by=_publisher(), at=datetime.now(UTC))
+    else:
+        move_latest(shared, dataset, version, digest, by=_publisher(), at=datetime.now(UTC))
+        bring_set(place, dataset)
+
+
+def _attempt() -> str:
+    """Name what is tried again when the store did not answer: the run of this task, the same in each of its retries."""
+    context = TaskRunContext.get()
+    return str(context.task_run.id) if context is not None else ""
 
 
 def _publisher() -> str:

@@ -14,6 +14,7 @@ from schemas.refs import ReportRef, SelectionRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
+from tasks.sets import bring_version
 
 
 @room("validate")
@@ -48,6 +49,8 @@ def _check(
         opened = open_snapshot(store, snapshot)
         candidates, counts = selection_folder(folder), selection_counts(store, selected)
         home = Place().sets_folder() / config.name
+        if previous is not None:
+            bring_version(Place(), config.name, previous)
         gates.check_set(
             folder,
             candidates,

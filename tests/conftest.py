@@ -1,11 +1,13 @@
 """What every test may use; the environment is set before anything imports Prefect."""
 
 import json
+import logging
 import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 os.environ |= {
@@ -23,6 +25,7 @@ import hypothesis
 import polars as pl
 import pytest
 
+from benchmarks.fault_proxy import FaultProxy, fault_proxy
 from flows.local_server import local_server
 from negset import building
 from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
@@ -30,6 +33,9 @@ from negset.indexes.preparing import prepare_indexes
 from negset.mining.cells import mine_cells
 from negset.mining.duplicates import find_duplicates
 from negset.mining.statistics import prepare_statistics
+from negset.objects.objects import Objects
+from negset.objects.opening import open_objects
+from negset.objects.patience import Patience
 from negset.snapshot import build_snapshot, open_snapshot
 from negset.store import Store
 from negset.tables import read_table
@@ -251,3 +257,71 @@ def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(folder)
     CrossEncoder(str(folder), device="cpu").save_pretrained(str(folder))
     return folder
+
+
+BUCKET = "sets-bucket"
+QUICK = Patience(deadline=20, first=0.01, longest=0.1, request=0.5)
+SECRET = "canary-secret-9f2c"
+
+
+@dataclass
+class Bucket:
+    """An address in the bucket, new for each test, and the proxy before it."""
+
+    address: str
+    proxy: FaultProxy
+
+    def open(self, patience: Patience = QUICK) -> Objects:
+        return open_objects(self.address, patience, allow_http=True)
+
+    def inject(self, *kinds: str, only: str = "") -> None:
+        """Have the next requests (of the method `only`, if given) meet these faults, one each."""
+        left = list(kinds)
+        self.proxy.plan = lambda method, _path: left.pop(0) if left and only in ("", method) else None
+
+    def inject_at_random(self, kinds: tuple[str, ...], share: float, seed: int) -> None:
+        chance = random.Random(seed)
+        self.proxy.plan = lambda _method, _path: chance.choice(kinds) if chance.random() < share else None
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[FaultProxy]:
+    for name in ("obstore", "moto", "flask", "flask_cors"):
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install 'negset[dev]'")
+    import boto3
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        aws_access_key_id="k",
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    try:
+        with fault_proxy(host, port, lambda _method, _path: None, stall=0.8) as proxy:
+            yield proxy
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch, request) -> Iterator[Bucket]:
+    values = {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": s3_server.url,
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    s3_server.plan = lambda _method, _path: None
+    s3_server.injected.clear()
+    yield Bucket(f"s3://{BUCKET}/{sha256(request.node.nodeid.encode()).hexdigest()[:12]}", s3_server)
+    s3_server.plan = lambda _method, _path: None

@@ -20,6 +20,7 @@ from negset.errors import ConfigError
 from negset.publishing.reading import PublishedSet, read_set
 from negset.store import write_durably
 from schemas.config import BuildConfig
+from tasks.sets import local_set
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sample is not None and options.votes:
         message = "--sample draws questions and --votes reads answers: give one of them"
         raise ConfigError(message)
-    published = read_set(target)
+    published = read_set(local_set(options.target))
     return _draw(options, published) if options.sample is not None else _judge(options, published)
 
 

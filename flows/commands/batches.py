@@ -15,6 +15,7 @@ from negset.publishing.reading import resolve_version
 from negset.store import read_json, write_durably
 from schemas.batches import PlanManifest, PlanRequest
 from tasks.place import Place
+from tasks.sets import local_set
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if out is not None and out.exists() and not (out / PAPER).is_file() and (not out.is_dir() or any(out.iterdir())):
         message = f"{out} exists and holds no batch plan: give --out a new or empty folder"
         raise ConfigError(message)
-    version, request = resolve_version(Path(options.set)), _request(options)
+    version, request = resolve_version(local_set(options.set)), _request(options)
     find_plan(request.plan)
     with prefect_session():
         # Prefect is imported while its server starts.

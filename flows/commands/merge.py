@@ -6,6 +6,7 @@ from pathlib import Path
 from negset.encoders.model_folder import find_model
 from negset.errors import ConfigError
 from negset.publishing.reading import read_set
+from tasks.sets import local_set
 
 SEED = 13
 QUERIES, STEPS = 256, 200
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         learned = learn_from_sets(
             base,
             models,
-            [read_set(Path(name)) for name in options.learn],
+            [read_set(local_set(name)) for name in options.learn],
             queries=QUERIES if options.queries is None else options.queries,
             steps=STEPS if options.steps is None else options.steps,
             seed=SEED,

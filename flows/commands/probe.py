@@ -14,6 +14,7 @@ from negset.configuration import load_build_config
 from negset.errors import ConfigError
 from negset.store import write_durably
 from tasks.place import Place
+from tasks.sets import local_set
 
 if TYPE_CHECKING:
     from negset.probing.bootstrap import Difference
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     store = Place().open_store()
     config = load_build_config(Path(options.config)) if options.config else None
-    opened = open_sets([Path(path) for path in options.sets], config, store)
+    opened = open_sets([local_set(path) for path in options.sets], config, store)
     folds, held_out = plan_folds(opened.collection, options.held_out, options.seeds, SEED)
     probe = open_probe(options.kind, opened.snapshot, opened.collection, opened.encoder, store)
     seeds = range(SEED, SEED + options.seeds)

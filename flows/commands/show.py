@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import polars as pl
 from rich.console import Console
@@ -17,6 +16,7 @@ from negset.publishing.publish import REPORT, VALIDATION
 from negset.publishing.reading import PublishedSet, read_set
 from negset.text import document_text
 from schemas.expectations import GateReport
+from tasks.sets import local_set
 
 _TEXT_WIDTH = 96
 """Characters of a text in a table: enough to judge it by, short enough for a screen."""
@@ -24,7 +24,7 @@ _TEXT_WIDTH = 96
 
 def run(options: argparse.Namespace) -> int:
     """Print the set at `options.set`: its counts and recipe, or the query `options.query`."""
-    published = read_set(Path(options.set))
+    published = read_set(local_set(options.set))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
     if options.query is None:
         _show_set(published, console)

@@ -11,6 +11,7 @@ from flows.commands.audit import make_console, print_table
 from negset.errors import ConfigError
 from negset.store import write_durably
 from tasks.place import Place
+from tasks.sets import local_set
 
 if TYPE_CHECKING:
     from negset.transfer.matrix import Transfer
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from negset.transfer.opening import open_members
     from negset.transfer.report import report_order, report_transfer
 
-    members = open_members([Path(path) for path in options.sets], Place().open_store())
+    members = open_members([local_set(path) for path in options.sets], Place().open_store())
     if options.order:
         found = report_order(members, options.order, options.target, options.groups, SEED)
         _show_order(found, options.order)

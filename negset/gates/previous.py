@@ -7,6 +7,7 @@ from negset.errors import ArtifactError
 from negset.publishing.manifest import read_manifest
 from negset.publishing.publish import read_history
 from negset.publishing.reading import VERSIONS, read_latest
+from negset.publishing.sharing import MANIFESTS
 
 
 def find_previous(home: Path, staged: Mapping[str, str]) -> str | None:
@@ -16,7 +17,8 @@ def find_previous(home: Path, staged: Mapping[str, str]) -> str | None:
     a set that is built again, or gone back to, is not judged anew. None where there is no such version.
     """
     for entry in read_history(home):
-        if _files(home / VERSIONS / entry.id) == dict(staged):
+        there = home / VERSIONS / entry.id
+        if _files(there if there.exists() else home / MANIFESTS / entry.id) == dict(staged):
             return entry.parent
     return read_latest(home)
 

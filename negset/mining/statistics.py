@@ -254,7 +254,7 @@ def _commit(config: Bm25Config, key: str, counts: list[str], store: Store, origi
 
 
 def _read_terms(store: Store, name: str) -> pl.DataFrame:
-    return read_table(store.folder(TermCountsRef.kind, name) / TERMS)
+    return read_table(store.held(TermCountsRef.kind, name) / TERMS)
 
 
 def _pinned_terms(frame: pl.DataFrame, origin: Statistics) -> pl.DataFrame:

@@ -105,7 +105,7 @@ def find_counts(store: Store, key: str) -> TermCountsRef | None:
 
 def open_counts(store: Store, key: str, *, check: bool = True) -> StoredCounts:
     """Check the counts named `key`, unless that was done before, and map them into memory."""
-    folder = store.open(TermCountsRef.kind, key) if check else store.folder(TermCountsRef.kind, key)
+    folder = store.open(TermCountsRef.kind, key) if check else store.held(TermCountsRef.kind, key)
     try:
         ends, term, count, lengths = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
     except (OSError, ValueError) as error:

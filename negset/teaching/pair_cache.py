@@ -83,9 +83,9 @@ def cached_scores(
 def _shards(store: Store, teacher: str) -> Iterator[tuple[KeyArray, Floats]]:
     """Yield keys and scores of each whole shard, by name: of several with a pair, the first counts."""
     family = fingerprint("pair_scores", teacher)[:FAMILY]
-    for folder in sorted(store.folder(PairScoresRef.kind, "any").parent.glob(f"{family}*")):
-        if store.find(PairScoresRef.kind, folder.name) is not None:
-            place = store.open(PairScoresRef.kind, folder.name)
+    for name in store.names(PairScoresRef.kind, family):
+        if store.find(PairScoresRef.kind, name) is not None:
+            place = store.open(PairScoresRef.kind, name)
             keys = np.load(place / KEYS, allow_pickle=False)
             yield keys, np.load(place / SCORES, allow_pickle=False)
 
