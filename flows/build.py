@@ -195,5 +195,5 @@ def _published(
 ) -> NegativeSetRef:
     # A published set has a place: what was published elsewhere is not published here.
     key = fingerprint(building.publication_key(selected, report, facts), Place().sets_folder())
-    there = is_published(store, Place(), config.name, key)
+    there = is_published(store, Place(), config.set_name, key)
     return through_cache(publish, there)(facts, selected, report, snapshot, fingerprint=key)

@@ -152,7 +152,7 @@ def _known_set(loop: Loop, number: int) -> NegativeSetRef | None:
     if not record.is_file():
         return None
     written = read_json(record)
-    version = Place().sets_folder() / loop.config.name / VERSIONS / str(written["fingerprint"])
+    version = Place().sets_folder() / loop.config.set_name / VERSIONS / str(written["fingerprint"])
     if not (version / MANIFEST).is_file():
         return None
     return NegativeSetRef.model_validate({**written, "path": str(version)})
@@ -212,4 +212,4 @@ def _checkpoint(loop: Loop, number: int) -> str:
 def _keep_best(loop: Loop, report: RoundsReport) -> None:
     """Point LATEST to the set of the best round, where the last one made things worse."""
     if report.best:
-        point_back(Place(), loop.config.name, report.rounds[report.best - 1].version)
+        point_back(Place(), loop.config.set_name, report.rounds[report.best - 1].version)
