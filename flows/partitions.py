@@ -15,8 +15,8 @@ from flows.workers import below, run_apart
 from negset import building as rooms
 from negset.configuration import load_build_config
 from negset.errors import ContractError, listed
-from negset.periods.attempts import begin_attempt, building
-from negset.periods.choosing import Only, chosen, holes, needs_build
+from negset.periods.attempting import attempt_build
+from negset.periods.choosing import Only, chosen, holes
 from negset.periods.expected import (
     expected_partitions,
     named_partition,
@@ -24,9 +24,7 @@ from negset.periods.expected import (
     partition_config,
     partitions_between,
 )
-from negset.periods.inputs import fingerprints
-from negset.periods.staleness import beside_digest
-from negset.periods.status import DatasetStatus, held_status, read_status
+from negset.periods.status import DatasetStatus, read_status
 from schemas.config import BuildConfig
 from tasks.partitions import show_status
 from tasks.place import Place
@@ -42,23 +40,11 @@ class HolesLeft(ContractError):  # noqa: N818 - what is left, not a malfunction
 def build_partition(config: BuildConfig, key: str, only: Only = "", backfill: str = "", force: bool = False) -> str:
     """Build the partition `key` of the dataset `config` and give its version; empty where nothing was to be done.
 
-    Whoever builds it already is waited for, and what he leaves is looked at again. How it ends is recorded beside the
-    versions. With `force` it is built whatever its state: what is cached stays cached.
+    With `force` it is built whatever its state: what is cached stays cached.
     """
     own = partition_config(config, named_partition(config.partitions, key))
     store, home = Place().open_store(), Place().sets_folder() / own.set_name
-    with building(home):
-        if not force and not needs_build(held_status(own, home, store).state, only):
-            return ""
-        source = fingerprints({key: own})[key].fingerprint
-        record = begin_attempt(home, source=source, beside=beside_digest(own), backfill=backfill)
-        try:
-            published = build(own)
-        except BaseException as error:
-            record.failed(error)
-            raise
-        record.published(published.fingerprint)
-        return published.fingerprint
+    return attempt_build(own, home, store, lambda one: build(one).fingerprint, only, backfill, force=force)
 
 
 @flow(name="backfill", flow_run_name="backfill {config.name}")

@@ -124,7 +124,7 @@ def _remembered(store: Store, fingerprint: str) -> Inputs | None:
     return Inputs(
         fingerprint,
         str(written["content"]),
-        {str(name): int(count) for name, count in counts.items()} if isinstance(counts, dict) else None,
+        {what: int(counts[what]) for what in _COUNTED} if isinstance(counts, dict) else None,
         str(written["no_data"]),
         str(written["wrong"]),
     )
