@@ -18,6 +18,7 @@ from negset.errors import ContractError, listed
 from negset.periods.attempting import attempt_build
 from negset.periods.choosing import Only, chosen, holes
 from negset.periods.expected import (
+    check_carriers,
     expected_partitions,
     named_partition,
     newest_partition,
@@ -101,6 +102,7 @@ def partition_status(config: BuildConfig, first: str = "", last: str = "") -> Da
 
 def dataset_status(config: BuildConfig, first: str = "", last: str = "") -> DatasetStatus:
     """Say how the partitions from `first` to `last` stand, of all that are expected now."""
+    check_carriers(config)
     now = datetime.now(UTC)
     expected = expected_partitions(config.partitions, now)
     between, newest = partitions_between(expected, first, last), newest_partition(config.partitions, expected)

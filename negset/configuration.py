@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from negset.errors import ConfigError, hint
-from negset.periods.expected import expected_partitions, find_partition, partition_config, require_unset
+from negset.periods.expected import check_carriers, expected_partitions, find_partition, partition_config
 from schemas.config import BuildConfig, TrainConfig
 from schemas.rounds import RoundsConfig
 
@@ -23,7 +23,7 @@ def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     Raises ConfigError naming the file and the key.
     """
     config = _beside(parse_config(BuildConfig, override(read_toml(path), overrides), str(path)), path.parent)
-    require_unset(config)
+    check_carriers(config)
     if not config.partition:
         return config
     expected = expected_partitions(config.partitions, datetime.now(UTC))

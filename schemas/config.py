@@ -341,17 +341,6 @@ class BuildConfig(Section):
         """The name of the published set, and its folder: that of the dataset, or `<name>/<partition>`."""
         return f"{self.name}/{self.partition}" if self.partition else self.name
 
-    @model_validator(mode="after")
-    def _partitions_are_carried(self) -> Self:
-        wanted, source = self.partitions, self.source
-        if wanted.kind == "none":
-            return self
-        patterned = any("{partition" in path for path in (source.path, source.corpus, source.queries, source.qrels))
-        if not (patterned or wanted.column or wanted.as_of):
-            message = "partitions have no carrier: put {partition} into a path of source, or give column or as_of"
-            raise ValueError(message)
-        return self
-
 
 SHUFFLED: Final = "shuffled"
 """The plan that needs no table: every query once an epoch, in a random order."""

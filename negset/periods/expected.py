@@ -107,10 +107,17 @@ def named_partition(wanted: PartitionsConfig, key: str) -> Partition:
     return Partition(key, None if wanted.kind in NAMED else _own_period(key, wanted.kind, "partition"))
 
 
-def require_unset(config: BuildConfig) -> None:
-    """Raise ConfigError where the source of `config` says itself what its partitions say."""
-    twice = ["source.as_of"] if config.source.as_of and config.partitions.as_of else []
-    twice += ["source.slice"] if config.source.slice.column and config.partitions.column else []
+def check_carriers(config: BuildConfig) -> None:
+    """Raise ConfigError where nothing carries the partitions of `config`, or its source says itself what they say."""
+    wanted, source = config.partitions, config.source
+    patterned = any(_PLACE.search(getattr(source, name)) for name in _PATHS)
+    if wanted.kind != "none" and not (patterned or wanted.column or wanted.as_of):
+        message = (
+            f"partitions of {config.name!r} have no carrier: put {{partition}} into a path, or give column or as_of"
+        )
+        raise ConfigError(message)
+    twice = ["source.as_of"] if source.as_of and wanted.as_of else []
+    twice += ["source.slice"] if source.slice.column and wanted.column else []
     if twice:
         message = f"{config.name!r}: {listed(twice)} is given, but each partition sets its own; leave it out"
         raise ConfigError(message)

@@ -7,7 +7,14 @@ import pytest
 from negset.configuration import load_build_config, parse_config
 from negset.errors import ConfigError
 from negset.fingerprint import identity
-from negset.periods.expected import Partition, expected_partitions, find_partition, partition_config, partitions_between
+from negset.periods.expected import (
+    Partition,
+    check_carriers,
+    expected_partitions,
+    find_partition,
+    partition_config,
+    partitions_between,
+)
 from schemas.config import BuildConfig
 
 NOW = datetime(2024, 4, 10, tzinfo=UTC)
@@ -47,7 +54,6 @@ def test_a_range_that_makes_no_sense_is_refused(partitions, message):
     ("partitions", "message"),
     [
         ({"kind": "monthly", "column": "queries.asked_at"}, "need start"),
-        ({"kind": "monthly", "start": "2024-01"}, "no carrier"),
         ({"kind": "list", "names": ["a", "A"], "column": "queries.x"}, "twice"),
         ({"kind": "list", "names": ["versions"], "column": "queries.x"}, "reserved"),
         ({"kind": "list", "names": ["a/../b"], "column": "queries.x"}, "pattern"),
@@ -102,6 +108,20 @@ def test_a_period_ends_at_its_last_moment():
         "2024-02-01T00:00:00.000000+00:00",
         "2024-03-01T00:00:00.000000+00:00",
     )
+
+
+def test_partitions_that_nothing_carries_are_refused():
+    config = config_of({"kind": "monthly", "start": "2024-01"})
+    with pytest.raises(ConfigError, match="no carrier"):
+        check_carriers(config)
+    check_carriers(config_of({"kind": "monthly", "start": "2024-01"}, qrels="{partition:%Y}.tsv"))
+
+
+def test_a_build_of_a_partition_passes_as_a_parameter_of_a_flow():
+    """Prefect checks parameters again, when the path has its partition in it already."""
+    config = config_of({"kind": "list", "names": ["a"]}, path="by/{partition}")
+    one = partition_config(config, Partition("a"))
+    assert BuildConfig.model_validate(one.model_dump()) == one
 
 
 def test_what_partitions_set_must_not_be_set_twice(tmp_path):
