@@ -19,6 +19,7 @@ from typing import Protocol
 import cloudpickle
 from prefect.context import hydrated_context, serialize_context
 
+from flows.session import leave_out_repeats
 from negset.periods.choosing import Only
 from schemas.config import BuildConfig
 
@@ -79,6 +80,7 @@ def _told(done: Future[str], call: Call) -> bool:
 @contextmanager
 def below(context: bytes) -> Iterator[None]:
     """Have flows that are called in the block be sub-flows of the run whose `context` it is."""
+    leave_out_repeats()
     with hydrated_context(cloudpickle.loads(context)):
         yield
 
