@@ -29,6 +29,7 @@ from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
 from negset.mining.times import grace_of
+from negset.periods.own_counts import own_counts
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
@@ -51,17 +52,6 @@ PUBLISH_VERSION: Final = 1
 
 GUIDE: Final = "guide"
 """The teacher that is an encoder."""
-OF_OTHERS: Final = (
-    "rows_read",
-    "documents_read",
-    "documents_later",
-    "queries_read",
-    "queries_later",
-    "qrels_read",
-    "qrels_later",
-    "qrels_left_out",
-)
-"""Counts of a source that rows change which belong to none of its partition."""
 UNPUBLISHED: Final = "unpublished"
 """Folder of a selection whose candidates are kept for the gates and the page alone."""
 
@@ -358,9 +348,7 @@ def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str,
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = source_counts(opened)
-    if config.partition:  # what lies in other partitions, or comes later, changes nothing of this one
-        facts = {name: count for name, count in facts.items() if name not in OF_OTHERS}
+    facts = own_counts(source_counts(opened)) if config.partition else source_counts(opened)
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())
