@@ -180,7 +180,7 @@ def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionR
 
 
 def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
-    bring_set(Place(), config.name)
+    bring_set(Place(), config.set_name)
     previous = building.previous_version(config, selected, store, Place().sets_folder())
     key = building.report_key(config, selected, previous)
     there = is_stored(store, ReportRef, key)
@@ -197,5 +197,5 @@ def _published(
 ) -> NegativeSetRef:
     # A published set has a place: what was published elsewhere is not published here.
     key = fingerprint(building.publication_key(selected, report, facts), Place().sets_folder())
-    there = is_published(store, Place(), config.name, key)
+    there = is_published(store, Place(), config.set_name, key)
     return through_cache(publish, there)(facts, selected, report, snapshot, fingerprint=key)

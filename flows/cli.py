@@ -14,6 +14,8 @@ from negset.errors import NegsetError
 _COMMANDS = {
     "init": "recognise a corpus and write a starter config",
     "build": "build, check and publish a negative set",
+    "backfill": "build the partitions of a dataset that are missing, failed or out of date",
+    "status": "show how every partition of a dataset stands",
     "train": "train an encoder on a published set and measure it before and after",
     "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("config", metavar="CONFIG", help="build file (TOML)")
         _add_overrides(made[name])
         _add_as_of(made[name])
+        _add_partition(made[name])
+    _add_backfill(made["backfill"])
+    _add_status(made["status"])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -262,6 +267,39 @@ def _add_as_of(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="use what was known then, a date (its end) or a time in UTC: short for --set source.as_of=DATE",
     )
+
+
+def _add_partition(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--partition",
+        action="append",
+        type="partition={}".format,
+        dest="overrides",
+        metavar="NAME",
+        help="the partition to build, latest for the newest: short for --set partition=NAME",
+    )
+
+
+def _add_backfill(parser: argparse.ArgumentParser) -> None:
+    _add_range(parser)
+    parser.add_argument(
+        "--only", choices=("missing", "failed", "stale"), default="", help="build only these (default: all three)"
+    )
+    parser.add_argument("--max-parallel", type=int, default=1, metavar="N", help="partitions at a time (default 1)")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be built, and build nothing")
+    parser.add_argument("--json", metavar="FILE", help="write how every partition stands in the end there")
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_range(parser)
+    parser.add_argument("--json", metavar="FILE", help="write it there too")
+
+
+def _add_range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML) with a section [partitions]")
+    parser.add_argument("--from", default="", dest="first", metavar="PARTITION", help="the first partition")
+    parser.add_argument("--to", default="", dest="last", metavar="PARTITION", help="the last one, included")
+    _add_overrides(parser)
 
 
 def _version() -> str:

@@ -161,7 +161,7 @@ def _known_set(loop: Loop, number: int) -> NegativeSetRef | None:
         return None
     written = read_json(record)
     try:
-        version = bring_version(Place(), loop.config.name, str(written["fingerprint"]))
+        version = bring_version(Place(), loop.config.set_name, str(written["fingerprint"]))
     except MissingObjectError:
         return None
     if not (version / MANIFEST).is_file():
@@ -252,4 +252,4 @@ def _checkpoint(loop: Loop, number: int) -> str:
 def _keep_best(loop: Loop, report: RoundsReport) -> None:
     """Point LATEST to the set of the best round, where the last one made things worse."""
     if report.best:
-        point_back(Place(), loop.config.name, report.rounds[report.best - 1].version)
+        point_back(Place(), loop.config.set_name, report.rounds[report.best - 1].version)

@@ -35,11 +35,16 @@ def _settings() -> Iterator[None]:
     # Imported here: see prefect_session.
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: PLC0415
 
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_is_news)
+    leave_out_repeats()
     # The heartbeat's thread is joined in steps of a second when a flow ends; nobody watches a flow run by hand.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
+
+
+def leave_out_repeats() -> None:
+    """Keep this process from logging an error of ours with each flow and task that it passes through."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
-from negset.errors import ArtifactError, ValidationFailed
+from negset.errors import ArtifactError, ConfigError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
 from negset.gates.dropping import check_dropping, drop_identity, queries_to_drop
 from negset.gates.evaluation import evaluation_content
@@ -29,6 +29,7 @@ from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
 from negset.mining.times import grace_of
+from negset.periods.own_counts import own_counts
 from negset.progress import Progress, no_progress
 from negset.publishing.assembly import assemble_set
 from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
@@ -68,8 +69,12 @@ def bind(config: BuildConfig) -> recipe.BoundRecipe:
     """Read the recipe of `config` and check it against its rules and miners, before any room runs.
 
     Raises ConfigError for an option of the index that its kind does not have, for a budget of queries without vectors,
-    and for options of a teacher that the recipe asks for and that cannot work.
+    for options of a teacher that the recipe asks for and that cannot work, and for a dataset of which no partition
+    is named.
     """
+    if config.partitions.kind != "none" and not config.partition:
+        message = f"{config.name!r} has partitions: name one with --partition (latest for the newest), or backfill all"
+        raise ConfigError(message)
     check_options(config.mine.dense)
     query_choice.check_choice(config)
     check_dropping(config)
@@ -276,7 +281,7 @@ def previous_version(config: BuildConfig, selected: SelectionRef, store: Store, 
     """Name the version below `sets` that the selection is compared with, None for the first of its name."""
     files = store.manifest(selected.kind, selected.fingerprint).files
     staged = {file.path: file.sha256 for file in files if file.path.startswith("data/")}
-    return find_previous(sets / config.name, staged)
+    return find_previous(sets / config.set_name, staged)
 
 
 def report_key(config: BuildConfig, selected: SelectionRef, previous: str | None = None) -> str:
@@ -306,7 +311,7 @@ def describe(config: BuildConfig, refs: LedgerRefs, store: Store) -> SetFacts:
     bound = bind(config)
     snapshot = refs.mining.snapshot
     return SetFacts(
-        dataset=config.name,
+        dataset=config.set_name,
         licence=config.publish.licence,
         description=config.publish.description,
         builder=Builder(
@@ -343,7 +348,7 @@ def _teacher_identity(teacher: str, refs: LedgerRefs, store: Store) -> dict[str,
 
 def _source_identity(config: BuildConfig, ref: SnapshotRef, store: Store) -> SourceIdentity:
     opened = open_snapshot(store, ref)
-    facts = source_counts(opened)
+    facts = own_counts(source_counts(opened)) if config.partition else source_counts(opened)
     reasons = opened.quarantine()["reason"].value_counts().sort("reason")
     return SourceIdentity(
         format=config.source.format, content=ref.content, counts=facts, quarantined=dict(reasons.iter_rows())

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from negset.errors import InputError
+from negset.errors import InputError, NoDataError
 from negset.sources.quarantine import EMPTY, check_limit
 from negset.sources.reading import split_order
 from negset.sources.tables import QUARANTINE, SourceTables
@@ -303,7 +303,7 @@ def _check_some(documents: pl.DataFrame, queries: pl.DataFrame) -> None:
     for frame, what in ((documents, "document"), (queries, "query")):
         if not frame.height:
             message = f"the source holds no {what}; check source.path and the names of its files"
-            raise InputError(message)
+            raise NoDataError(message)
 
 
 def _hashed_documents(documents: pl.DataFrame) -> pl.DataFrame:

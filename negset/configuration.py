@@ -2,12 +2,14 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from negset.errors import ConfigError, hint
+from negset.periods.expected import check_carriers, expected_partitions, find_partition, partition_config
 from negset.training.option_files import files_beside
 from schemas.config import BuildConfig, TrainConfig
 from schemas.rounds import RoundsConfig
@@ -18,10 +20,15 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     """Read the build file at `path`; relative paths in it lie beside it; `overrides` are `section.key=value`.
 
+    Where one partition of the dataset is asked for (`partition=NAME`, or `latest`), the build is that one's.
     Raises ConfigError naming the file and the key.
     """
-    config = parse_config(BuildConfig, override(read_toml(path), overrides), str(path))
-    return _beside(config, path.parent)
+    config = _beside(parse_config(BuildConfig, override(read_toml(path), overrides), str(path)), path.parent)
+    check_carriers(config)
+    if not config.partition:
+        return config
+    expected = expected_partitions(config.partitions, datetime.now(UTC))
+    return partition_config(config, find_partition(expected, config.partition))
 
 
 def load_train_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:

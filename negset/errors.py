@@ -5,6 +5,7 @@
         UnknownRuleError
         IncompatibleRuleError
         InputError                           a source file is wrong; names file, line and column
+          NoDataError                        nothing is wrong, but nothing is there
       ContractError                 exit 3   a table breaks its promise
         MissingColumnsError
         ValidationFailed                     a gate said no; nothing was published
@@ -51,6 +52,10 @@ class IncompatibleRuleError(ConfigError):
 
 class InputError(ConfigError):
     """A source cannot be read as what it is said to be."""
+
+
+class NoDataError(InputError):
+    """A source, or the partition of it that was asked for, is not there or holds nothing."""
 
 
 class ContractError(NegsetError):

@@ -36,13 +36,19 @@ def _plain(value: object) -> object:
 def identity(model: BaseModel) -> dict[str, object]:
     """Give the fields of `model` that can change rows: all but those marked `runtime` in their annotation.
 
-    Defaults are written out, so that a later change of a default changes the identity too.
+    Defaults are written out, so that a later change of a default changes the identity too. A field marked `neutral`
+    came later and does nothing by default: it is left out there, so that older identities stay.
     """
     fields = type(model).model_fields
-    runtime = {name for name, field in fields.items() if (field.json_schema_extra or {}) == {"runtime": True}}
+    hidden = {name for name, field in fields.items() if (field.json_schema_extra or {}) == {"runtime": True}}
+    hidden |= {
+        name
+        for name, field in fields.items()
+        if (field.json_schema_extra or {}) == {"neutral": True} and getattr(model, name) == field.default
+    }
     kept: dict[str, object] = {}
     for name in fields:
-        if name not in runtime:
+        if name not in hidden:
             value = getattr(model, name)
             kept[name] = identity(value) if isinstance(value, BaseModel) else value
     return kept

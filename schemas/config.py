@@ -1,6 +1,7 @@
 """Configuration of a build and of a training run: one section per room, unknown keys are errors.
 
-A field marked `runtime` changes how fast rows are made, never which: it is in no fingerprint.
+A field marked `runtime` changes how fast rows are made, never which: it is in no fingerprint. One marked `neutral`
+came later and does nothing by default: it is in a fingerprint only where it is set, so that older ones stay.
 Places (store, sets, servers, credentials) are not here; they come from the environment.
 """
 
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
+from schemas.partitions import PartitionsConfig, SliceConfig
 from schemas.run_report import RunReportConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
@@ -138,6 +140,8 @@ class SourceConfig(Section):
     """How much time one part holds with `partition_by = "created_at"`; undated documents have a part of their own."""
     partitions: int = Field(1, ge=1, le=9999, json_schema_extra={"runtime": True})
     """Parts with `partition_by = "hash"`. Stored with the snapshot: growth does not change it."""
+    slice: SliceConfig = Field(SliceConfig(), json_schema_extra={"neutral": True})
+    """Rows of one partition of the dataset alone; the section `partitions` sets it."""
 
     @model_validator(mode="after")
     def _licences_have_a_column(self) -> Self:
@@ -327,6 +331,15 @@ class BuildConfig(Section):
     gates: GatesConfig = GatesConfig()
     publish: PublishConfig = PublishConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    partitions: PartitionsConfig = Field(PartitionsConfig(), json_schema_extra={"runtime": True})
+    """Which partitions the dataset has: that there are others changes no row of one."""
+    partition: str = Field("", json_schema_extra={"neutral": True})
+    """The partition that this build is for; commands set it."""
+
+    @property
+    def set_name(self) -> str:
+        """The name of the published set, and its folder: that of the dataset, or `<name>/<partition>`."""
+        return f"{self.name}/{self.partition}" if self.partition else self.name
 
 
 SHUFFLED: Final = "shuffled"

@@ -48,9 +48,9 @@ def _check(
     try:
         opened = open_snapshot(store, snapshot)
         candidates, counts = selection_folder(folder), selection_counts(store, selected)
-        home = Place().sets_folder() / config.name
+        home = Place().sets_folder() / config.set_name
         if previous is not None:
-            bring_version(Place(), config.name, previous)
+            bring_version(Place(), config.set_name, previous)
         gates.check_set(
             folder,
             candidates,
@@ -62,7 +62,7 @@ def _check(
             drift=against_previous(config, folder, counts, source_counts(opened), home, previous),
         )
     except ValidationFailed as error:
-        kept = Place().failures_folder() / f"{config.name}-{selected.fingerprint[:12]}"
+        kept = Place().failures_folder() / f"{config.set_name.replace('/', '-')}-{selected.fingerprint[:12]}"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(staged, kept)
         message = f"{error}. The full report: {kept}"

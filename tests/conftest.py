@@ -325,3 +325,32 @@ def bucket(s3_server, monkeypatch, request) -> Iterator[Bucket]:
     s3_server.injected.clear()
     yield Bucket(f"s3://{BUCKET}/{sha256(request.node.nodeid.encode()).hexdigest()[:12]}", s3_server)
     s3_server.plan = lambda _method, _path: None
+
+
+@pytest.fixture
+def monthly_file(tmp_path: Path) -> Path:
+    """Give a build file for a dataset of three months: in each a corpus that grew, for the same queries."""
+    draw, folder = random.Random(7), tmp_path / "log"
+    texts = {
+        f"d{month}{place:02}": " ".join(draw.choices(WORDS, k=12)) + f" item{month}{place}"
+        for month in (1, 2, 3)
+        for place in range(24)
+    }
+    asked = {f"q{place:02}": f"d1{place:02}" for place in range(0, 24, 2)}
+    write_tables(
+        folder,
+        texts,
+        {key: " ".join(texts[doc].split()[2:7]) + f" ask{key}" for key, doc in asked.items()},
+        [(key, doc, 1) for key, doc in asked.items()],
+    )
+    corpus = pl.read_parquet(folder / "corpus.parquet")
+    dated = corpus.with_columns(created_at=pl.format("2024-0{}-02", pl.col("doc_id").str.slice(1, 1)))
+    dated.write_parquet(folder / "corpus.parquet")
+    path = tmp_path / "monthly.toml"
+    path.write_text(
+        'name = "log"\n[source]\nformat = "parquet"\npath = "log"\npartition_by = "created_at"\n'
+        '[encoder]\nbackend = "hashing"\ndimensions = 16\n[mine]\nminers = ["dense"]\ndepth = 20\n'
+        '[recipe]\nname = "naive"\nnegatives = 3\n'
+        '[partitions]\nkind = "monthly"\nstart = "2024-01"\nend = "2024-03"\nas_of = true\n'
+    )
+    return path

@@ -7,6 +7,7 @@ from flows.commands.reports import describe_set
 from flows.session import prefect_session
 from negset.building import bind
 from negset.configuration import load_build_config
+from negset.publishing.reading import VERSIONS
 
 
 def run(options: argparse.Namespace) -> int:
@@ -16,7 +17,13 @@ def run(options: argparse.Namespace) -> int:
         bind(config)
         # Prefect is imported while its server starts.
         from flows.build import build
+        from flows.partitions import build_partition
+        from tasks.place import Place
 
-        published = build(config)
-    print(describe_set(Path(published.path)))
+        if config.partition:
+            version = build_partition(config, config.partition, force=True)
+            folder = Place().sets_folder() / config.set_name / VERSIONS / version
+        else:
+            folder = Path(build(config).path)
+    print(describe_set(folder))
     return 0

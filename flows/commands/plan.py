@@ -13,7 +13,7 @@ from tasks.sets import bring_set
 def run(options: argparse.Namespace) -> int:
     """Print the plan of the build of `options.config`; nothing runs."""
     config, store = load_build_config(Path(options.config), options.overrides), Place().open_store()
-    bring_set(Place(), config.name)
+    bring_set(Place(), config.set_name)
     for room in plan_build(config, store, Place().sets_folder()):
         print(f"{room.name:<15} {room.state:<8} {room.detail}".rstrip())
         for reason in room.reasons:

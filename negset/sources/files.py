@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol, cast
 import fsspec
 from fsspec.core import url_to_fs
 
-from negset.errors import ConfigError, EnvironmentFault, InputError, TransientError, hint, listed
+from negset.errors import ConfigError, EnvironmentFault, InputError, NoDataError, TransientError, hint, listed
 
 BLOCK = 1 << 20
 MAX_RATIO = 100
@@ -65,7 +65,7 @@ def find_place(path: str) -> Place:
             return Place(fs, parent, shown.rpartition("/")[0] or ".", (name,))
         if not fs.isdir(root):
             message = f"source.path {shown!r} does not exist"
-            raise InputError(message)
+            raise NoDataError(message)
         names = sorted(found.removeprefix(root).lstrip("/") for found in fs.find(root))
     visible = tuple(name for name in names if not any(part.startswith(".") for part in name.split("/")))
     return Place(fs, root, shown.rstrip("/"), visible)
@@ -87,7 +87,7 @@ def pick(place: Place, given: str, usual: Iterable[str], what: str) -> list[str]
     if missing or not found:
         wanted = " or ".join(missing or patterns)
         message = f"no {what} in {place.shown}: looked for {wanted}{hint(wanted, place.names)}; found {_some(place)}"
-        raise InputError(message)
+        raise NoDataError(message)
     return found
 
 

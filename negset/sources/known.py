@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from negset.errors import InputError
+from negset.errors import InputError, NoDataError
 from negset.sources.tables import TIME, LeftOut, SourceTables
 from schemas.config import SourceConfig
 
@@ -116,4 +116,4 @@ def _check_some(tables: SourceTables, documents: pl.DataFrame, queries: pl.DataF
             first = before.select(pl.col(column).min().dt.to_string("iso")).item()
             when = f"the earliest is of {first}" if first else f"none has a date ({column})"
             message = f"no {what} was known as of {source.as_of}; {when}"
-            raise InputError(message)
+            raise NoDataError(message)

@@ -1,6 +1,7 @@
 """Read a source in any format into three tables, with splits and ids settled; and name what would be read."""
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -10,6 +11,7 @@ from negset.fingerprint import fingerprint, identity
 from negset.partitions import partitioning
 from negset.sources.known import known_tables
 from negset.sources.licensed import licensed_tables
+from negset.sources.sliced import sliced_tables
 from negset.sources.tables import SourceTables
 from negset.text import text_digest
 from schemas.config import SourceConfig
@@ -38,21 +40,37 @@ def read_source(source: SourceConfig) -> SourceTables:
 
     Of a source as of some time, what came later is left out before anything is concluded from the rows, and so are
     documents whose licence is not wanted.
-    Raises InputError naming file and line where the source is not what it is said to be.
+    Raises InputError naming file and line where the source is not what it is said to be, NoDataError where the
+    rows that it asks for are not there.
     """
-    reader = _reader(source)
-    tables = licensed_tables(known_tables(_padded(reader.read(source), source.id_width), source), source)
-    settled = _with_splits(tables, source.split)
-    return settled if getattr(reader, "OWN_SPLITS", False) else _held_out(settled, source)
+    return settled_tables(read_files(source), source)
 
 
-def source_fingerprint(source: SourceConfig) -> str:
+def read_files(source: SourceConfig) -> SourceTables:
+    """Read all rows of the files of `source`, whatever its slice, time and licences say."""
+    return _reader(source).read(source)
+
+
+def settled_tables(read: SourceTables, source: SourceConfig) -> SourceTables:
+    """Give what `source` asks for of the rows that were `read` from its files, splits and ids settled."""
+    padded = sliced_tables(_padded(read, source.id_width), source)
+    settled = _with_splits(licensed_tables(known_tables(padded, source), source), source.split)
+    return settled if getattr(_reader(source), "OWN_SPLITS", False) else _held_out(settled, source)
+
+
+def source_fingerprint(source: SourceConfig, contents: Mapping[str, str] | None = None) -> str:
     """Name a snapshot of `source`: the bytes of every file it would read, its options and how its corpus is cut.
 
-    Where the files lie is not part of it, nor are their times.
+    Where the files lie is not part of it, nor are their times. `contents` are their digests, where they are known.
     """
     options = {name: value for name, value in identity(source).items() if name != "path"}
-    return fingerprint("snapshot", VERSION, options, partitioning(source), _reader(source).contents(source))
+    known = file_contents(source) if contents is None else contents
+    return fingerprint("snapshot", VERSION, options, partitioning(source), known)
+
+
+def file_contents(source: SourceConfig) -> dict[str, str]:
+    """Hash every file that `source` would be read from, by name."""
+    return _reader(source).contents(source)
 
 
 def _reader(source: SourceConfig) -> Reader:
