@@ -178,14 +178,15 @@ def test_a_draw_belongs_to_seed_step_and_query_and_not_to_places():
 
 def test_the_estimate_is_the_curvature_on_average():
     """By the labels instead of draws the mean would be the square of the gradient, far from the curvature."""
-    queries = (normal(3, 4) * 0.7).requires_grad_()
-    candidates = normal(6, 4, seed=2)
-    sums = torch.zeros(3, 4)
-    steps = 3000
+    queries, candidates = normal(3, 4) * 0.7, normal(6, 4, seed=2)
+    copies, steps, sums = 100, 30, torch.zeros(3, 4)
+    tiled, keys = queries.repeat(copies, 1).requires_grad_(), torch.arange(3 * copies) * 7919
+    target = torch.arange(3).repeat(copies)
     for step in range(steps):
-        (gradient,) = torch.autograd.grad(pseudo_losses(batch(queries, candidates, step)).mean(), queries)
-        sums += 3 * gradient**2 / steps
-    shares = torch.softmax(queries.detach() @ candidates.T / 0.5, dim=1)
+        losses = pseudo_losses(batch(tiled, candidates, step, target_B=target, query_key_B=keys))
+        (gradient,) = torch.autograd.grad(losses.mean() * copies, tiled)
+        sums += (3 * gradient**2).reshape(copies, 3, 4).sum(dim=0) / (steps * copies)
+    shares = torch.softmax(queries @ candidates.T / 0.5, dim=1)
     mean = shares @ candidates
     curvature = (shares @ candidates**2 - mean**2) / 0.5**2 / 3
     assert torch.allclose(sums, curvature, rtol=0.15, atol=0.01)
