@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -143,6 +144,8 @@ def train_encoder(
             recorder = Recorder(examples, folder, course.steps, model.device, told)
             recorder.cut(resumed.position.rows or {})
             _go_on(course, resumed.position, Written(recorder, checkpoints))
+    # A kill while it was being saved left half a folder, whose files would lie among those of this one.
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
     model.save(folder / MODEL)
     return Training(recorder.history(), resumed.position.step, resumed.passed_over, folder / MODEL)
 

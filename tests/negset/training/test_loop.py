@@ -34,6 +34,15 @@ class KilledError(Exception):
     pass
 
 
+def test_what_a_kill_left_of_a_model_is_not_among_the_files_of_the_next(planted, examples, tmp_path):
+    left = tmp_path / "model" / ".config.json.unfinished"
+    left.parent.mkdir()
+    left.write_text("half")
+    trained(planted, examples, config(epochs=1), tmp_path)
+    assert not left.exists()
+    assert (tmp_path / "model" / "modules.json").is_file()
+
+
 def test_one_seed_gives_one_model_and_another_seed_another(planted, examples, tmp_path):
     first, parameters = trained(planted, examples, config(), tmp_path / "a")
     again, same = trained(planted, examples, config(), tmp_path / "b")
