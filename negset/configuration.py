@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 from negset.errors import ConfigError, hint
 from negset.periods.expected import check_carriers, expected_partitions, find_partition, partition_config
 from negset.training.option_files import files_beside
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

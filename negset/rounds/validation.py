@@ -9,8 +9,8 @@ from negset.errors import ConfigError
 from negset.probing.collection import ProbeCollection
 from negset.probing.folds import cross_folds
 from negset.training.examples import Rows
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 
 @dataclass(frozen=True)
