@@ -38,6 +38,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from tasks.embed import embed, prepare
+from tasks.freshness import tell_fresh
 from tasks.index import index
 from tasks.ingest import ingest
 from tasks.mine import count_terms, group_duplicates, mine
@@ -64,7 +65,10 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
     selected = _selected(config, refs, store)
     report = _validated(config, selected, refs.mining.snapshot, store)
     facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
-    return _published(config, facts, selected, report, refs.mining.snapshot, store)
+    published = _published(config, facts, selected, report, refs.mining.snapshot, store)
+    if round_of is None and not config.partition:
+        tell_fresh(config.name)
+    return published
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:

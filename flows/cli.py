@@ -16,6 +16,7 @@ _COMMANDS = {
     "build": "build, check and publish a negative set",
     "backfill": "build the partitions of a dataset that are missing, failed or out of date",
     "status": "show how every partition of a dataset stands",
+    "deploy": "register schedules and what looks after their runs on a Prefect server",
     "train": "train an encoder on a published set and measure it before and after",
     "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_partition(made[name])
     _add_backfill(made["backfill"])
     _add_status(made["status"])
+    _add_deploy(made["deploy"])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -293,6 +295,19 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
 def _add_status(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument("--json", metavar="FILE", help="write it there too")
+
+
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML), with a section [schedule]")
+    parser.add_argument("--work-pool", default="negset", metavar="POOL", help="work pool of its runs (default negset)")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--cron", metavar="CRON", help="when it is built: short for --set schedule.cron=CRON")
+    times.add_argument("--interval", metavar="TIME", help="such as 6h: short for --set schedule.interval=TIME")
+    parser.add_argument("--timezone", metavar="ZONE", help="short for --set schedule.timezone=ZONE")
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML) of the train and rounds deployments")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--write", metavar="FILE", help="write a prefect.yaml of the deployments instead")
+    _add_overrides(parser)
 
 
 def _add_range(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,7 @@ from negset.periods.expected import (
 )
 from negset.periods.status import DatasetStatus, read_status
 from schemas.config import BuildConfig
+from tasks.freshness import tell_fresh
 from tasks.partitions import show_status
 from tasks.place import Place
 from tasks.sets import bring_set
@@ -74,6 +75,8 @@ def backfill(
     run_apart(_build_below, [(config, key, only, label) for key in todo[alone:]], max_parallel)
     after = dataset_status(config, first, last)
     show_status(after)
+    if after.fresh:
+        tell_fresh(config.name, after.newest or "")
     left = holes(after)
     if left:
         named = listed([f"{one.key} ({one.state})" for one in left], 10)
