@@ -64,7 +64,8 @@ def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
 
 
 def _restarts(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
-    counts = [str(count) for count in range(schedule.crash_retries + 1)]
+    # One that crashed before it ran (0) would crash again at once, for ever: its machine is at fault.
+    counts = [str(count) for count in range(1, schedule.crash_retries + 1)]
     return AutomationCore(
         name=f"{prefix(dataset)}crashed runs start again",
         description=f"A run of a deployment that crashed is started again, {schedule.crash_retries} times at the most.",
