@@ -1,13 +1,11 @@
 """Build a negative set: ingest, encode, mine, select, validate, publish."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from prefect import flow
 
 from negset import building
-from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
@@ -75,12 +73,6 @@ def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
     """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
     snapshot = ingest_source(config, store)
     return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
-
-
-@flow(name="build-from-file")
-def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
-    """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
-    return build(load_build_config(Path(config), overrides or []))
 
 
 def ingest_source(config: BuildConfig, store: Store) -> SnapshotRef:

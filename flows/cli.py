@@ -287,7 +287,10 @@ def _add_partition(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument(
-        "--only", choices=("missing", "failed", "stale"), default="", help="build only these (default: all three)"
+        "--only",
+        choices=("holes", "missing", "failed", "stale"),
+        default="",
+        help="build only these; holes are missing or failed (default: all)",
     )
     parser.add_argument("--max-parallel", type=int, default=1, metavar="N", help="partitions at a time (default 1)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and build nothing")

@@ -32,7 +32,7 @@ def test_partitions_are_scheduled_as_a_backfill_of_what_is_missing(monthly_file)
     assert list(found) == flow_names()
     (times,) = found["backfill-dataset"]["schedules"]
     assert times["schedule"] == {"cron": "15 3 * * *", "timezone": "Europe/Berlin", "day_or": True}
-    assert found["backfill-dataset"]["parameters"]["only"] == "missing"
+    assert found["backfill-dataset"]["parameters"]["only"] == "holes"
     assert [found[name]["schedules"] for name in flow_names()[1:]] == [[], [], []]
 
 
