@@ -17,7 +17,8 @@ from flows.doctor.findings import Finding, fail, ok, warn
 from flows.doctor.places import clock
 from flows.local_server import server_is_configured
 
-TIMEOUT: Final = 10.0
+TIMEOUT: Final = 30.0
+"""Seconds: a server that boots answers late, and is no failure yet."""
 LATE: Final = 300.0
 """Seconds after which a run that should have begun says that no worker takes it."""
 
