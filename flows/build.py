@@ -1,13 +1,11 @@
 """Build a negative set: ingest, encode, mine, select, validate, publish."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from prefect import flow
 
 from negset import building
-from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
@@ -38,6 +36,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from tasks.embed import embed, prepare
+from tasks.freshness import tell_fresh
 from tasks.index import index
 from tasks.ingest import ingest
 from tasks.mine import count_terms, group_duplicates, mine
@@ -64,19 +63,16 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
     selected = _selected(config, refs, store)
     report = _validated(config, selected, refs.mining.snapshot, store)
     facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
-    return _published(config, facts, selected, report, refs.mining.snapshot, store)
+    published = _published(config, facts, selected, report, refs.mining.snapshot, store)
+    if round_of is None and not config.partition:
+        tell_fresh(config.name)
+    return published
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
     """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
     snapshot = ingest_source(config, store)
     return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
-
-
-@flow(name="build-from-file")
-def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
-    """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
-    return build(load_build_config(Path(config), overrides or []))
 
 
 def ingest_source(config: BuildConfig, store: Store) -> SnapshotRef:
