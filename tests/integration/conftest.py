@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from tests.integration.postgres import NoPostgres, find_binaries, postgres
+from tests.integration.postgres import NoPostgres, find_binaries, find_user, postgres
 from tests.integration.prefect_site import Site, wait_for
 
 HERE = Path(__file__).parent
@@ -27,18 +27,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Give a running server with a worker on its pool `negset`; skip where there is no Postgres."""
     try:
         find_binaries()
-        database = postgres()
-        address = database.__enter__()
+        find_user()
     except NoPostgres as error:
         pytest.skip(str(error))
-    found = Site(tmp_path_factory.mktemp("site"), address)
-    try:
-        found.start_server()
-        wait_for(found.answers, "the server to answer", 120)
-        yield found
-    finally:
-        found.stop()
-        database.__exit__(None, None, None)
+    with postgres() as address:
+        found = Site(tmp_path_factory.mktemp("site"), address)
+        try:
+            found.start_server()
+            wait_for(found.answers, "the server to answer", 120)
+            yield found
+        finally:
+            found.stop()
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +48,15 @@ def home(site: Site) -> Path:
     return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def deploy(site: Site) -> Deploy:
     """Give a function that runs `negset deploy FILE ...` against the server."""
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     def deploy(file: Path, *options: str) -> None:
-        with pytest.MonkeyPatch.context() as patch, temporary_settings(
-            {PREFECT_API_URL: site.api, PREFECT_API_AUTH_STRING: site.auth}
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            temporary_settings({PREFECT_API_URL: site.api, PREFECT_API_AUTH_STRING: site.auth}),
         ):
             patch.setenv("PREFECT_API_URL", site.api)
             assert main(["deploy", str(file), *options]) == 0
@@ -64,15 +64,15 @@ def deploy(site: Site) -> Deploy:
     return deploy
 
 
-@pytest.fixture
-def dataset(request: pytest.FixtureRequest, monthly_file: Path) -> Callable[..., Path]:
-    """Give a function that makes a build file of a dataset named as wanted, with so many months of partitions."""
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory, monthly_world: Callable[[Path], Path]) -> Callable[[str], Path]:
+    """Give a function that makes the build file of a dataset of three months, named as wanted."""
+    folder = tmp_path_factory.mktemp("monthly")
+    text = monthly_world(folder).read_text()
 
-    def dataset(name: str, months: int = 3) -> Path:
-        text = monthly_file.read_text().replace('name = "log"', f'name = "{name}"')
-        path = monthly_file.with_name(f"{name}.toml")
-        path.write_text(text.replace('end = "2024-03"', f'end = "2024-{months:02}"'))
+    def dataset(name: str) -> Path:
+        path = folder / f"{name}.toml"
+        path.write_text(text.replace('name = "log"', f'name = "{name}"'))
         return path
 
     return dataset
-

@@ -34,7 +34,7 @@ def find_binaries() -> Path:
 @contextmanager
 def postgres() -> Iterator[str]:
     """Run a cluster while the block runs, and give the address of its database for SQLAlchemy."""
-    binaries, user = find_binaries(), _user()
+    binaries, user = find_binaries(), find_user()
     folder = Path(tempfile.mkdtemp(prefix="negset-pg-", dir="/tmp"))  # a socket's path is short
     if user:
         shutil.chown(folder, user["user"], user["group"])
@@ -65,7 +65,7 @@ def _wait_for(socket: Path, server: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def _user() -> dict[str, Any]:
+def find_user() -> dict[str, Any]:
     """Say as whom Postgres runs: it refuses to run as root."""
     if os.geteuid() != 0:
         return {}

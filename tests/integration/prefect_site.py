@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,6 +129,21 @@ class Site:
         identity = self.deployment(deployment)["id"]
         run = self.post(f"/deployments/{identity}/create_flow_run", {"parameters": parameters})
         return str(run["id"])
+
+    def runs(self, deployment: str, states: Sequence[str]) -> list[dict[str, Any]]:
+        """List the runs of a deployment that are in one of `states`."""
+        asked = {
+            "deployments": {"id": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": list(states)}}},
+        }
+        found: list[dict[str, Any]] = self.post("/flow_runs/filter", asked)
+        return found
+
+    def events(self, name: str, resource: str) -> list[dict[str, Any]]:
+        """List the events called `name` about `resource`."""
+        asked = {"event": {"name": [name]}, "resource": {"id": [resource]}}
+        found: list[dict[str, Any]] = self.post("/events/filter", {"filter": asked})["events"]
+        return found
 
     def run(self, identity: str) -> dict[str, Any]:
         """Read a run of a flow."""

@@ -1,7 +1,9 @@
 """What was published, in a form that tests compare."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 
 def published(home: Path, name: str) -> dict[str, str]:
@@ -17,3 +19,9 @@ def data_digests(home: Path, name: str) -> dict[str, str]:
         for path in sorted(folder.rglob("*.parquet")):
             digests[f"{key}/{path.relative_to(folder)}"] = sha256(path.read_bytes()).hexdigest()
     return digests
+
+
+def attempts(home: Path, name: str, key: str) -> list[dict[str, Any]]:
+    """Give the attempts at a partition, as they were recorded."""
+    lines = (home / "sets" / name / key / "attempts.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
