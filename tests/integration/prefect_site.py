@@ -28,6 +28,14 @@ SOON = {
 Found = TypeVar("Found")
 
 
+def compose_command(service: str, **changes: str) -> list[str]:
+    """Give the command of `service` in infra/compose.yaml for this Python, with other values for some options."""
+    found = [sys.executable, "-m", *yaml.safe_load(COMPOSE.read_text())["services"][service]["command"]]
+    for name, value in changes.items():
+        found[found.index(f"--{name}") + 1] = value
+    return found
+
+
 def compose_environment(service: str, values: Mapping[str, str]) -> dict[str, str]:
     """Give the environment of `service` in infra/compose.yaml with `values` for its variables."""
     said = yaml.safe_load(COMPOSE.read_text())["services"][service]["environment"]
@@ -71,8 +79,8 @@ class Site:
             "PREFECT_HOME": str(self.folder / "server"),
         }
         environment = {**_bare(), **compose_environment("server", self.values()), **here, **SOON}
-        command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        self.server = start([sys.executable, *command], environment, self.folder / "server.log")
+        command = compose_command("server", host="127.0.0.1", port=str(self.port))
+        self.server = start(command, environment, self.folder / "server.log")
 
     def start_worker(self, home: Path, pool: str = POOL) -> subprocess.Popen[bytes]:
         """Start a worker whose runs build into the NEGSET_HOME `home`, and give its process."""
@@ -86,8 +94,8 @@ class Site:
         }
         elsewhere = ("NEGSET_SETS", "NEGSET_STORE", "AWS_")
         environment = {**{key: theirs[key] for key in theirs if not key.startswith(elsewhere)}, **here}
-        command = ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", name]
-        worker = start([sys.executable, *command], environment, self.folder / f"{name}.log")
+        command = [*compose_command("worker", pool=pool), "--name", name]
+        worker = start(command, environment, self.folder / f"{name}.log")
         self.workers.append(worker)
         return worker
 
