@@ -18,6 +18,7 @@ from negset.embed_plan import embed_planned, plan_embedding
 from negset.encoders.encoder import Encoder, Role, open_encoder
 from negset.mining.cells import fill_cells
 from negset.mining.miner import MiningInputs
+from negset.objects.opening import is_address
 from negset.snapshot import open_snapshot
 from negset.threads import on_threads
 from schemas.config import BuildConfig
@@ -41,11 +42,10 @@ class Whereabouts(BaseModel):
 def whereabouts() -> Whereabouts:
     """Say where this process is, what it takes for the store and for published sets, and which negset it runs."""
     place = Place()
-    store = place.open_store()
     return Whereabouts(
         host=socket.gethostname(),
-        store=place.store if place.store and store.shared else str(store.root),
-        sets=place.sets if place.sets and place.shared_sets() else str(place.sets_folder()),
+        store=place.store if place.store and is_address(place.store) else str(place.open_store().root),
+        sets=place.sets if place.sets and is_address(place.sets) else str(place.sets_folder()),
         version=version("negset"),
     )
 

@@ -70,7 +70,7 @@ def _open_runner(config: BuildConfig, address: str) -> DaskTaskRunner:
             "env": worker_environment(widest),
             # Dask counts the pages of mapped vectors as a worker's own and would kill it for them.
             "memory_limit": 0,
-            "scheduler_kwargs": {"dashboard": False},
+            "dashboard_address": "127.0.0.1:0",
         },
     )
 

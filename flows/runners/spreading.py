@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar
 
+from httpx import HTTPError
 from prefect import Task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.states import Crashed
 
@@ -126,9 +126,9 @@ def _watch(one: _Round[R], patience: float, progress: Progress) -> None:
         try:
             one.take(one.done.get(timeout=min(_POLL, patience)))
         except Empty:
-            pace = (last - begun) * one.engine.workers / max(len(one.found) - before, 1)
-            idle = len(left) < one.engine.workers and len(one.found) > before
-            if one.engine.copies and idle and not copied and is_late(time.monotonic() - last, pace, patience):
+            back, waited = len(one.found) - before, time.monotonic() - last
+            late = is_late(len(left), back, one.engine.workers, waited, last - begun, patience)
+            if late and one.engine.copies and not copied:
                 _log.warning("%s: %d parts are late, others begin them too", one.chosen.name, len(left))
                 one.give(left)
                 copied = True
@@ -137,13 +137,20 @@ def _watch(one: _Round[R], patience: float, progress: Progress) -> None:
         progress(one.chosen.name, len(one.found), len(one.calls))
 
 
-def is_late(waited: float, pace: float, patience: float) -> bool:
-    """Say whether no part came back for too long: `pace` is what one took so far."""
-    return waited > max(patience, _SLOWER * pace)
+def is_late(left: int, back: int, workers: int, waited: float, worked: float, patience: float) -> bool:
+    """Say whether the parts that are `left` are late, for workers that have nothing to do.
+
+    `back` parts came back in `worked` seconds from as many `workers`, which says how long one usually takes; since then
+    `waited` seconds went by.
+    """
+    if left >= workers or not back:
+        return False
+    return waited > max(patience, _SLOWER * worked * workers / back)
 
 
 def _note_crash(future: PrefectFuture[Any]) -> None:
     """Have the server say that the task run is over: its process cannot."""
     state: State[Any] = Crashed(message="The process that ran this part died; the part is begun again.")
-    with get_client(sync_client=True) as client, suppress(ObjectNotFound):  # it may not have begun
+    # The server knows of it only once it has begun; and what is shown there is not worth a build.
+    with suppress(HTTPError), get_client(sync_client=True) as client:
         client.set_task_run_state(future.task_run_id, state, force=True)

@@ -7,7 +7,7 @@ from negset.mining.cell_files import Cell
 
 
 def cut_batches(cells: Sequence[Cell], wanted: int) -> list[list[Cell]]:
-    """Cut `cells`, which stand partition by partition, into about `wanted` batches of about equal size, in their order.
+    """Cut `cells`, which stand partition by partition, into `wanted` batches at the most, about even, in their order.
 
     A partition is read once for each batch that has cells of it. So with more partitions than batches, a batch has
     whole ones; with fewer, each is shared by some batches, and none of these has cells of two.
@@ -15,11 +15,13 @@ def cut_batches(cells: Sequence[Cell], wanted: int) -> list[list[Cell]]:
     parts = [list(part) for _, part in groupby(cells, key=lambda cell: cell.partition)]
     if len(parts) >= wanted:
         return _joined(parts, wanted)
-    total = len(cells)
     batches: list[list[Cell]] = []
-    for part in parts:
-        share = max(wanted * len(part) // total, 1)
-        batches += _split(part, min(share, len(part)))
+    left = len(cells)
+    for place, part in enumerate(parts):
+        free = wanted - len(batches)
+        share = min(max(free * len(part) // left, 1), free - (len(parts) - place - 1), len(part))
+        batches += _split(part, share)
+        left -= len(part)
     return batches
 
 
