@@ -40,9 +40,10 @@ def test_an_error_of_one_check_hides_no_other():
     def broken():
         raise EnvironmentFault("the disk is gone")
 
-    said = examine([("a", lambda: [ok("a", "fine")]), ("b", broken), ("c", lambda: [warn("c", "so-so", "mend it")])])
-    assert [(one.name, one.verdict) for one in said] == [("a", "ok"), ("b", "fail"), ("c", "warn")]
-    assert (worst(said), worst(said[::2]), worst(said[:1])) == ("fail", "warn", "ok")
+    checks = [("a", lambda: [ok("a", "fine")]), ("b", broken), ("c", lambda: [warn("c", "so-so", "mend it")])]
+    said = examine([*checks, ("d", lambda: [][0])])
+    assert [(one.name, one.verdict) for one in said] == [("a", "ok"), ("b", "fail"), ("c", "warn"), ("d", "fail")]
+    assert (worst(said), worst(said[:3:2]), worst(said[:1])) == ("fail", "warn", "ok")
 
 
 @pytest.mark.parametrize(("path", "code"), [("beir", 0), ("nowhere", 1)])

@@ -55,6 +55,18 @@ def test_a_server_with_a_password_is_asked_without_it_too(served):
     assert "word" not in str(refused) + str(said)
 
 
+def test_credentials_come_from_prefects_own_settings(served, monkeypatch):
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    stub, serve = served
+    with serve(stub(auth="user:word")) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: "user:word"}):
+            said = list(check_server())
+    assert {one.verdict for one in said} == {"ok"}
+    assert "word" not in repr(said) + repr(Server(url, {}, ("user", "word")))
+
+
 def test_no_answer_is_a_failure_and_nothing_else_is_said():
     said = found("http://127.0.0.1:9/api")
     assert list(said) == ["prefect server"]
