@@ -17,6 +17,7 @@ _COMMANDS = {
     "backfill": "build the partitions of a dataset that are missing, failed or out of date",
     "status": "show how every partition of a dataset stands",
     "deploy": "register schedules and what looks after their runs on a Prefect server",
+    "doctor": "check this machine, the store and the Prefect server, and say how to mend what is wrong",
     "train": "train an encoder on a published set and measure it before and after",
     "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backfill(made["backfill"])
     _add_status(made["status"])
     _add_deploy(made["deploy"])
+    _add_doctor(made["doctor"])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -285,7 +287,10 @@ def _add_partition(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument(
-        "--only", choices=("missing", "failed", "stale"), default="", help="build only these (default: all three)"
+        "--only",
+        choices=("holes", "missing", "failed", "stale"),
+        default="",
+        help="build only these; holes are missing or failed (default: all)",
     )
     parser.add_argument("--max-parallel", type=int, default=1, metavar="N", help="partitions at a time (default 1)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and build nothing")
@@ -307,6 +312,12 @@ def _add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", metavar="CONFIG", help="training file (TOML) of the train and rounds deployments")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     parser.add_argument("--write", metavar="FILE", help="write a prefect.yaml of the deployments instead")
+    _add_overrides(parser)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="build file (TOML) to check for too")
+    parser.add_argument("--json", metavar="FILE", help="write what was found there too; - for the standard output")
     _add_overrides(parser)
 
 

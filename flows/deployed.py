@@ -49,8 +49,8 @@ def backfill_dataset(
 ) -> dict[str, int]:
     """Build the partitions of `config` from `first` to `last` that are over and not up to date; count the states.
 
-    Of these `only` those that are missing, failed or stale; empty for all three. Runs that were missed need nothing
-    else: what closed meanwhile is missing, and one that is not over is not expected.
+    Of these `only` those that are missing, failed or stale, or `holes`, missing or failed; empty for all. Runs that
+    were missed need nothing else: what closed meanwhile is missing, and one that is not over is not expected.
     """
     require_places()
     with tags(dataset_tag(config.name)):

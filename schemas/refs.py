@@ -39,6 +39,12 @@ class VectorsRef(Ref):
     kind: ClassVar[str] = "vectors"
 
 
+class EmbedPlanRef(Ref):
+    """Which texts of one role of a snapshot have no vector yet, in the order of their shards; `rows` counts them."""
+
+    kind: ClassVar[str] = "embed_plan"
+
+
 class TermCountsRef(Ref):
     """How often each term stands in each document of one corpus partition."""
 

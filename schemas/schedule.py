@@ -76,9 +76,10 @@ class ScheduleConfig(Section):
     """Or the time between two builds, such as `6h`, counted from 2020-01-01."""
     timezone: Zone = "UTC"
     """The zone of all times of this section, an IANA name. Partitions are in UTC all the same."""
-    only: Literal["", "missing", "failed", "stale"] = "missing"
-    """Which partitions a scheduled run builds, as in `negset backfill --only`; empty for all that are not up to date,
-    so that what failed is tried again at each run."""
+    only: Literal["", "holes", "missing", "failed", "stale"] = "holes"
+    """Which partitions a scheduled run builds, as in `negset backfill --only`: what is missing or failed, so that
+    trouble that passed is made up for too. Empty for all that are not up to date: then a new version of negset, or an
+    edited recipe, may build all of the past anew."""
     first: str = ""
     """The first partition that scheduled runs look at; empty for all. A hole before it fails no run."""
     max_parallel: int = Field(1, ge=1)

@@ -35,7 +35,7 @@ def plan_automations(dataset: str, schedule: ScheduleConfig, block: UUID | None)
     if schedule.crash_retries:
         planned.append(_restarts(dataset, schedule))
     if schedule.timeout:
-        planned.append(_timeouts(dataset, schedule))
+        planned.append(_timeouts(dataset, schedule, block))
     if schedule.fresh_within:
         planned.append(_freshness(dataset, schedule, block))
     return planned
@@ -64,7 +64,8 @@ def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
 
 
 def _restarts(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
-    counts = [str(count) for count in range(schedule.crash_retries + 1)]
+    # One that crashed before it ran (0) would crash again at once, for ever: its machine is at fault.
+    counts = [str(count) for count in range(1, schedule.crash_retries + 1)]
     return AutomationCore(
         name=f"{prefix(dataset)}crashed runs start again",
         description=f"A run of a deployment that crashed is started again, {schedule.crash_retries} times at the most.",
@@ -95,11 +96,11 @@ def _failures(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> Aut
             for_each={"prefect.resource.id"},
             expect=_FAILURES,
         ),
-        actions=_tell(block, f"negset {dataset}: a run failed", _ABOUT_A_RUN),
+        actions=_told(block, f"negset {dataset}: a run failed", _ABOUT_A_RUN) or [DoNothing()],
     )
 
 
-def _timeouts(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
+def _timeouts(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> AutomationCore:
     return AutomationCore(
         name=f"{prefix(dataset)}runs that take too long",
         description=f"A run of a deployment that runs for more than {schedule.timeout} is cancelled by its worker.",
@@ -112,7 +113,7 @@ def _timeouts(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
             expect=_ENDS,
             within=duration(schedule.timeout),
         ),
-        actions=[CancelFlowRun()],
+        actions=[CancelFlowRun(), *_told(block, f"negset {dataset}: a run is cancelled", _ABOUT_A_RUN)],
     )
 
 
@@ -130,11 +131,12 @@ def _freshness(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> Au
             expect={FRESH},
             within=duration(schedule.fresh_within),
         ),
-        actions=_tell(
+        actions=_told(
             block,
             f"negset {dataset}: not up to date",
             f"No run left {dataset} up to date for {schedule.fresh_within}; negset status says which partition lacks.",
-        ),
+        )
+        or [DoNothing()],
     )
 
 
@@ -146,5 +148,5 @@ def _deployed(dataset: str) -> list[Any]:
     return [_tagged(dataset), {"prefect.resource.role": "deployment"}]
 
 
-def _tell(block: UUID | None, subject: str, body: str) -> list[ActionTypes]:
-    return [SendNotification(block_document_id=block, subject=subject, body=body)] if block else [DoNothing()]
+def _told(block: UUID | None, subject: str, body: str) -> list[ActionTypes]:
+    return [SendNotification(block_document_id=block, subject=subject, body=body)] if block else []

@@ -1,5 +1,6 @@
 """Which deployments a dataset should have: as the server's API takes them, and as a prefect.yaml says them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,8 +87,12 @@ def prefect_yaml(deployments: list[Deployment]) -> str:
         "name": "negset",
         "deployments": [_as_entry(one.name, one.values) for one in deployments],
     }
-    written: str = yaml.safe_dump(project, sort_keys=False, width=120, allow_unicode=True)
-    return written
+    head = (
+        "# Written by `negset deploy CONFIG --write FILE`. It leaves out the automations: `negset deploy` makes them.\n"
+    )
+    apart = json.loads(json.dumps(project))  # no section is written once and pointed to from others
+    written: str = yaml.safe_dump(apart, sort_keys=False, width=120, allow_unicode=True)
+    return head + written
 
 
 def _deployment(

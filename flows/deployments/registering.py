@@ -188,5 +188,7 @@ def _automation(client: SyncPrefectClient, wanted: AutomationCore, found: Automa
     if not changed:
         return Outcome("automation", wanted.name, "unchanged")
     if not dry_run:
-        client.update_automation(found.id, kept)
+        # Not by update_automation, which leaves out the types of actions: the server then takes them for do-nothing.
+        values = kept.model_dump(mode="json", exclude={"owner_resource"})
+        client.request("PUT", "/automations/{id}", path_params={"id": found.id}, json=values)
     return Outcome("automation", wanted.name, "updated", changed)
