@@ -66,9 +66,9 @@ class Page:
         return self.text()
 
     def click(self, word: str) -> None:
-        """Click the button, tab or link that is called `word`."""
+        """Click the button, link or tab that is called `word`."""
         script = """(word => {
-            const found = [...document.querySelectorAll('button, a, [role=tab]')]
+            const found = [...document.querySelectorAll('button, a, li')]
                 .find(one => one.innerText.trim().toLowerCase() === word.toLowerCase());
             if (!found) return false;
             for (const kind of ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'])

@@ -45,8 +45,10 @@ def test_a_deployments_form_a_running_backfill_and_its_artifacts(pictures, site,
 
         wait_for(lambda: published(home, "shown"), "the first partition", 90)
         (within,) = [one for one in site.named("backfill shown") if one["id"] != run]
-        page.open(f"{site.pages}/runs/flow-run/{within['id']}?tab=Subflow+Runs")
-        page.wait_for("Running", "shown/2024-01")
+        page.open(f"{site.pages}/runs/flow-run/{within['id']}")
+        page.wait_for("Running", "Subflow Runs")
+        page.click("Subflow Runs")
+        page.wait_for("shown/2024-01")
         page.picture(pictures / "4-running-backfill.png")
 
         assert site.finished(run)["state_name"] == "Completed"
