@@ -160,7 +160,8 @@ class Site:
 
     def artifact(self, key: str) -> dict[str, Any]:
         """Read the latest artifact under `key`."""
-        found: dict[str, Any] = self.get(f"/artifacts/{key}/latest")
+        asked = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        found: dict[str, Any] = self.post("/artifacts/filter", asked)[0]
         return found
 
     def events(self, name: str, resource: str) -> list[dict[str, Any]]:
