@@ -15,10 +15,11 @@ from negset.errors import ArtifactError
 from negset.mining.cell_batches import cut_batches
 from negset.mining.cells import missing_cells, plan_cells
 from negset.mining.lineage import known_planes
+from negset.selecting import cut_selection, has_parts
 from negset.store import Store
 from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
-from schemas.refs import CellRef, EncoderRef, MiningRefs, SnapshotRef
+from schemas.refs import CellRef, EncoderRef, LedgerRefs, MiningRefs, SelectionPartRef, SnapshotRef
 from tasks import parts
 from tasks.parts import Whereabouts
 from tasks.progress import shown_progress
@@ -56,6 +57,21 @@ def share_cells(crew: Crew, config: BuildConfig, refs: MiningRefs, miner: str, s
     names = [cell.fingerprint for cell in cells]
     _require_here(names, found, store)
     return names
+
+
+def share_selection(crew: Crew, refs: LedgerRefs, store: Store) -> list[SelectionPartRef]:
+    """Have the crew select for some queries each; give what came of it in the order of the queries, or nothing."""
+    config = crew.config
+    if not has_parts(config):
+        return []
+    inputs = building.open_inputs(config, refs.mining, store, with_vectors=False)
+    ranges = cut_selection(config, inputs, crew.parts())
+    if len(ranges) < 2:
+        return []
+    same = {"config": config, "refs": refs}
+    calls = [{**same, "first": one.start, "end": one.stop, "last": one is ranges[-1]} for one in ranges]
+    with shown_progress("select") as progress:
+        return spread(crew, parts.choose, config.runner.select, calls, progress)
 
 
 def _require_here(cells: Sequence[str], found: Sequence[Whereabouts], store: Store) -> None:
