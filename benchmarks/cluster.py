@@ -160,16 +160,16 @@ def warm_up(folder: Path, client: object) -> None:
     config = folder / "warm.toml"
     config.write_text(CONFIG.format(folder=world, partitions=8, block=25, dimensions=16, shard=20))
     for kind in ("local", "dask"):
-        timed_build(config, kind, str(folder / f"warm-{kind}"), client)
+        timed_build(config, kind, str(folder / f"warm-{kind}"), client, "runner.pairs_per_task=1")
 
 
-def timed_build(config: Path, kind: str, home: str, client: object) -> dict[str, object]:
+def timed_build(config: Path, kind: str, home: str, client: object, *changes: str) -> dict[str, object]:
     """Build `config` in the empty `home`; give seconds, processor seconds and the version."""
     from flows.build import build
     from negset.configuration import load_build_config
 
     set_home(client, home)
-    loaded = load_build_config(config, [f"runner.kind={kind}"])
+    loaded = load_build_config(config, [f"runner.kind={kind}", *changes])
     with used(client) as took:
         version = build(loaded).fingerprint
     return {"kind": kind, **took(), "version": version, "load": round(os.getloadavg()[0], 1)}
@@ -186,7 +186,8 @@ def many_cells(folder: Path, url: str, client: object, cells: int) -> dict[str, 
     config = folder / "cells.toml"
     config.write_text(CONFIG.format(folder=world, partitions=side, block=10, dimensions=16, shard=1_000))
     set_home(client, str(folder / "cells-home"))
-    loaded = load_build_config(config, ["runner.kind=dask", "mine.miners=['dense']", "mine.depth=5"])
+    options = ["runner.kind=dask", "runner.pairs_per_task=1", "mine.miners=['dense']", "mine.depth=5"]
+    loaded = load_build_config(config, options)
     before, server = task_runs(url, "mine-cells"), server_cpu()
     with used(client) as took, watched(url) as slowest:
         build(loaded)

@@ -6,6 +6,7 @@ depends on how the parts were cut.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from flows.runners.crew import Crew
 from flows.runners.spreading import spread
@@ -13,7 +14,7 @@ from negset import building
 from negset.encoders.encoder import Role
 from negset.errors import ArtifactError
 from negset.mining.cell_batches import cut_batches
-from negset.mining.cells import missing_cells, plan_cells
+from negset.mining.cells import deepest_lists, missing_cells, plan_cells, query_blocks
 from negset.mining.lineage import known_planes
 from negset.selecting import cut_selection, has_parts
 from negset.store import Store
@@ -24,14 +25,17 @@ from tasks import parts
 from tasks.parts import Whereabouts
 from tasks.progress import shown_progress
 
+_CANDIDATE: Final = 100
+"""Pairs that cost as much to score as a candidate costs to merge and to select from."""
+
 
 def share_texts(crew: Crew, encoder: EncoderConfig, prepared: EncoderRef, snapshot: SnapshotRef, role: Role) -> None:
     """Have the crew embed the texts of one `role` that have no vector yet, shard by shard."""
     plan = crew.sent(parts.plan)(encoder, prepared, snapshot, role)
     shards = -(-plan.rows // encoder.shard_size)
-    if shards < 2:
+    count = crew.parts(shards)
+    if count < 2:
         return
-    count = min(crew.parts(), shards)
     borders = [shards * place // count for place in range(count + 1)]
     same = {"encoder": encoder, "prepared": prepared, "snapshot": snapshot, "role": role, "plan": plan}
     calls = [{**same, "first": first, "end": end} for first, end in pairwise(borders)]
@@ -45,12 +49,16 @@ def share_cells(crew: Crew, config: BuildConfig, refs: MiningRefs, miner: str, s
     Raises ArtifactError where they do not come to lie in `store`.
     """
     inputs = building.open_inputs(config, refs, store, with_vectors=False)
-    cells = missing_cells(plan_cells(inputs, miner), store)
-    if len(cells) < 2:
+    blocks = query_blocks(inputs, miner)
+    cells = missing_cells(plan_cells(inputs, miner, blocks), store)
+    documents = inputs.snapshot.partition_facts
+    pairs = sum(len(blocks[cell.block].rows) * documents[cell.partition].documents for cell in cells)
+    count = min(crew.parts(pairs / config.runner.pairs_per_task), len(cells))
+    if count < 2:
         return []
     planes = known_planes(store, config.name, miner)
     same = {"config": config, "refs": refs, "miner": miner, "planes": planes}
-    batches = cut_batches(cells, crew.parts())
+    batches = cut_batches(cells, count)
     calls = [{**same, "cells": [cell.fingerprint for cell in batch]} for batch in batches]
     with shown_progress("mine") as progress:
         found = spread(crew, parts.fill, config.runner.mine, calls, progress)
@@ -65,7 +73,9 @@ def share_selection(crew: Crew, refs: LedgerRefs, store: Store) -> list[Selectio
     if not has_parts(config):
         return []
     inputs = building.open_inputs(config, refs.mining, store, with_vectors=False)
-    ranges = cut_selection(config, inputs, crew.parts())
+    candidates = int(deepest_lists(inputs).sum()) * len(config.mine.miners)
+    count = crew.parts(_CANDIDATE * candidates / config.runner.pairs_per_task)
+    ranges = cut_selection(config, inputs, count)
     if len(ranges) < 2:
         return []
     same = {"config": config, "refs": refs}
