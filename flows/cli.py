@@ -28,6 +28,7 @@ _COMMANDS = {
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
     "diff": "compare two versions of a set, and say whether a reader can take the new one",
+    "explain": "say why a document is, or is not, a negative of a query",
     "history": "list the versions of a set, oldest first",
     "rollback": "point a set back to an earlier version",
     "tag": "give a version of a set a name",
@@ -118,6 +119,15 @@ def _add_versions(made: Mapping[str, argparse.ArgumentParser]) -> None:
     """Add what the commands on the versions of a set take."""
     made["diff"].add_argument("old", metavar="OLD", help="folder of the old version, or SET@VERSION, or SET@TAG")
     made["diff"].add_argument("new", metavar="NEW", help="the new one; a folder of a set means its latest version")
+    made["explain"].add_argument("set", metavar="SET", help="folder of a set or of one version")
+    made["explain"].add_argument("query", metavar="QUERY", help="id of the query")
+    made["explain"].add_argument("doc", metavar="DOC", help="id of the document")
+    made["explain"].add_argument(
+        "--config", metavar="CONFIG", help="build file of the set: ask every miner and every rule again"
+    )
+    _add_overrides(made["explain"])
+    _add_as_of(made["explain"])
+    _add_partition(made["explain"])
     for name in ("history", "rollback", "tag"):
         made[name].add_argument("set", metavar="SET", help="folder or address of a set")
     made["rollback"].add_argument(
@@ -127,7 +137,7 @@ def _add_versions(made: Mapping[str, argparse.ArgumentParser]) -> None:
     made["tag"].add_argument("name", metavar="NAME", help="name: small letters, digits, '.', '_' and '-'")
     made["tag"].add_argument("--move", action="store_true", help="take the name from another version that has it")
     made["tag"].add_argument("--delete", action="store_true", help="take the name from VERSION")
-    for name in ("diff", "history"):
+    for name in ("diff", "explain", "history"):
         made[name].add_argument("--json", metavar="FILE", help="write it there too")
 
 

@@ -25,7 +25,6 @@ from negset.mining import budget, ledger, query_choice, recipe, selection, selec
 from negset.mining import cells as mining_cells
 from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
-from negset.mining.positives import labelled_positives
 from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
 from negset.mining.times import grace_of
@@ -174,20 +173,8 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
 def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
     """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
     inputs, bound = open_inputs(config, refs.mining, store), bind(config)
-    groups = open_duplicates(store, refs.duplicates) if refs.duplicates else None
     blocks = scored_blocks(inputs, refs, store, bound, progress)
-    known = selection_inputs.open_selection_inputs(
-        inputs.snapshot,
-        bound,
-        groups,
-        splits=config.mine.splits,
-        drop_leaks=config.gates.query_leaks == "drop",
-        unlabelled=config.mine.unlabelled,
-        dropped=queries_to_drop(inputs, config.gates),
-    )
-    known = query_choice.choose_queries(
-        config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound, progress)
-    )
+    known = open_known(config, refs, store, inputs, bound)
     keep, key = config.publish.keep_candidates, selection_key(config, refs)
     digests: dict[str, str] = {}
     with store.staging() as staged:
@@ -203,16 +190,28 @@ def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progre
         return store.commit(SelectionRef, key, key, negatives, staged, facts)
 
 
+def open_known(
+    config: BuildConfig, refs: LedgerRefs, store: Store, inputs: MiningInputs, bound: recipe.BoundRecipe
+) -> selection_inputs.SelectionInputs:
+    """Give what selecting knows beside the candidates."""
+    known = selection_inputs.open_selection_inputs(
+        inputs.snapshot,
+        bound,
+        open_duplicates(store, refs.duplicates) if refs.duplicates else None,
+        splits=config.mine.splits,
+        drop_leaks=config.gates.query_leaks == "drop",
+        unlabelled=config.mine.unlabelled,
+        dropped=queries_to_drop(inputs, config.gates),
+    )
+    return query_choice.choose_queries(config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound))
+
+
 def scored_blocks(
     inputs: MiningInputs, refs: LedgerRefs, store: Store, bound: recipe.BoundRecipe, progress: Progress = no_progress
 ) -> Iterator[pl.DataFrame]:
     """Yield the candidate frames of what was mined, with the scores of the teachers that `bound` asks for."""
     blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
-    if not refs.scores:
-        return blocks
-    scores = {teacher: scoring.open_scores(store, ref) for teacher, ref in refs.scores.items()}
-    shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
-    return scoring.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+    return scoring.taught_blocks(blocks, refs.scores, inputs.snapshot, refs.mining.snapshot.rows, store)
 
 
 def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:

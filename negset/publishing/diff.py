@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from negset.errors import ArtifactError, ContractError
 from negset.publishing.reading import PublishedSet
 from schemas.frames import KEYS
-from schemas.manifest import Record, SetManifest
+from schemas.manifest import Record, SetFacts, SetManifest
 
 Change = Literal["added", "removed", "retyped"]
 Verdict = Literal["none", "patch", "minor", "major"]
@@ -123,7 +123,7 @@ def diff_sets(old: PublishedSet, new: PublishedSet) -> SetDiff:
         tables=tables,
         churn=query_churn(old.table("negatives"), new.table("negatives")),
         figures=_figures(old, new),
-        settings=_settings(before, after),
+        settings=changed_settings(before, after),
         verdict=verdict,
         because=because,
     )
@@ -311,7 +311,8 @@ def _mean(frame: pl.DataFrame, column: str) -> float | None:
     return value if isinstance(value, float) else None
 
 
-def _settings(before: SetManifest, after: SetManifest) -> tuple[Setting, ...]:
+def changed_settings(before: SetFacts, after: SetFacts) -> tuple[Setting, ...]:
+    """Give every option, rule and input in which `after` differs from `before`."""
     was, now = _flat(_said(before)), _flat(_said(after))
     return tuple(
         Setting(name=name, before=was.get(name, "-"), after=now.get(name, "-"))
@@ -320,7 +321,7 @@ def _settings(before: SetManifest, after: SetManifest) -> tuple[Setting, ...]:
     )
 
 
-def _said(manifest: SetManifest) -> dict[str, object]:
+def _said(manifest: SetFacts) -> dict[str, object]:
     return {
         **manifest.config,
         "licence": manifest.licence,
