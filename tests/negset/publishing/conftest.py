@@ -11,7 +11,7 @@ import pytest
 from negset.fingerprint import file_digest
 from negset.publishing.assembly import assemble_set
 from negset.publishing.publish import Draft, publish_set
-from negset.tables import write_table
+from negset.tables import read_table, write_table
 from negset.text import document_text, text_digest
 from schemas.expectations import CheckResult, GateReport
 from schemas.manifest import (
@@ -253,6 +253,22 @@ def published(draft, tmp_path):
     """Give the folder of the tiny set's one version."""
     ref = publish_set(draft, tmp_path / "sets", by="ada", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     return Path(ref.path)
+
+
+@pytest.fixture
+def two_versions(published, tmp_path):
+    """Give the folders of two versions of the tiny set; the second, the latest, has a query and scores changed."""
+    staged = stage(tmp_path / "second")
+    path = staged.folder / "data" / "negatives" / "part-00000.parquet"
+    rows = read_table(path)
+    other = pl.when((pl.col("query_id") == "q1") & (pl.col("rank") == 2))
+    changed = rows.with_columns(
+        doc_id=other.then(pl.lit("d08")).otherwise("doc_id"),
+        score=other.then(pl.lit(0.6, pl.Float32)).otherwise("score"),
+    )
+    write_table(changed, "negatives", path)
+    ref = publish_set(draft_of(staged), tmp_path / "sets", by="bob", at=datetime(2026, 2, 3, tzinfo=UTC))
+    return published, Path(ref.path)
 
 
 @pytest.fixture
