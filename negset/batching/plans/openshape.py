@@ -15,7 +15,18 @@ from negset.batching.growing import Share, grow
 from negset.batching.inputs import PlanInputs
 from negset.batching.masks import cosines, pairs_in_groups, positives_of
 from negset.batching.neighbours import nearest_vectors
-from negset.batching.planner import PlanEpoch, PlanParams, PlanSettings, Suspects, Visits, lots, plan, shuffled
+from negset.batching.planner import (
+    PlanEpoch,
+    PlanParams,
+    PlanSettings,
+    Suspects,
+    Visits,
+    each_epoch,
+    lots,
+    plan,
+    shuffled,
+)
+from negset.training.examples import Groups
 
 
 class OpenShapeParams(PlanParams):
@@ -31,7 +42,11 @@ class OpenShapeParams(PlanParams):
     """What the gap is between: similarities of the query to both positives, or to itself (1) and the other query."""
 
 
-@plan("openshape", params=OpenShapeParams)
+def _unsteady(_positives: Groups, _params: OpenShapeParams) -> str:
+    return "a batch closes where no whole group fits, and how large groups are depends on their neighbours"
+
+
+@plan("openshape", params=OpenShapeParams, from_vectors=each_epoch, unsteady=_unsteady)
 def openshape(inputs: PlanInputs, settings: PlanSettings, params: OpenShapeParams) -> PlanEpoch:
     """Batch groups of a seed and some of its nearest; mask pairs of a group that are nearly the same."""
     near = nearest_vectors(inputs.vectors(), inputs.keys_Q, params.neighbours, settings.seed)
