@@ -40,10 +40,12 @@ class OpenShapeParams(PlanParams):
     """A pair of a group is masked unless the query is so much more similar to its own positive than to the other's."""
     compare: Literal["positive", "query"] = "positive"
     """What the gap is between: similarities of the query to both positives, or to itself (1) and the other query."""
+    fill: bool = Field(False, json_schema_extra={"neutral": True})
+    """Fill every batch, its last group cut where it does not fit; else a batch closes where no whole group fits."""
 
 
-def _unsteady(_positives: Groups, _params: OpenShapeParams) -> str:
-    return "a batch closes where no whole group fits, and how large groups are depends on their neighbours"
+def _unsteady(_positives: Groups, params: OpenShapeParams) -> str:
+    return "" if params.fill else "a batch closes where no whole group fits; set plan_options.fill = true"
 
 
 @plan("openshape", params=OpenShapeParams, from_vectors=each_epoch, unsteady=_unsteady)
@@ -51,7 +53,7 @@ def openshape(inputs: PlanInputs, settings: PlanSettings, params: OpenShapeParam
     """Batch groups of a seed and some of its nearest; mask pairs of a group that are nearly the same."""
     near = nearest_vectors(inputs.vectors(), inputs.keys_Q, params.neighbours, settings.seed)
     shares = (Share(0, params.neighbours, params.group - 1),)
-    whole = min(params.group, settings.batch_size)
+    whole = 1 if params.fill else min(params.group, settings.batch_size)
 
     def visit(epoch: int) -> Visits:
         order = shuffled(inputs.keys_Q, settings.seed, epoch, "seeds")

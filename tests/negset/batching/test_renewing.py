@@ -67,7 +67,13 @@ def test_a_plan_says_which_of_its_epochs_follow_vectors_and_whether_their_number
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("sample4geo", {}), ("sample4geo", {"one_view": False}), ("tas-balanced", {"draw": "uniform"}), ("protoclip", {})],
+    [
+        ("sample4geo", {}),
+        ("sample4geo", {"one_view": False}),
+        ("tas-balanced", {"draw": "uniform"}),
+        ("protoclip", {}),
+        ("openshape", {"fill": True}),
+    ],
 )
 def test_a_steady_plan_has_as_many_batches_whatever_the_vectors_say(rich, name, options):
     inputs = rich(90)
@@ -122,7 +128,10 @@ def config(**changes):
         ({"plan_refresh": 4}, "plan_refresh = 4 renews nothing: of 4 epochs.*is 3"),
         ({"epochs": 0, "plan_refresh": 5}, "renews nothing: of 5 epochs"),
         ({"plan": "sample4geo"}, "none of the 4 epochs of the plan 'sample4geo'"),
-        ({"plan": "openshape"}, "number of batches of the plan 'openshape' depends on the vectors.*no whole group"),
+        (
+            {"plan": "openshape"},
+            "number of batches of the plan 'openshape' depends on the vectors.*no whole group.*fill = true",
+        ),
         ({"plan": "tas-balanced"}, "draw = 'uniform'"),
         ({"plan": "ngam"}, "did you mean 'ngame'"),
     ],
@@ -137,6 +146,7 @@ def test_what_can_be_renewed_or_is_not_to_be_passes(plan_inputs):
     check_refresh(config(plan="tas-balanced", plan_options={"draw": "size"}))
     check_refresh(config(plan="sample4geo", epochs=6))
     check_refresh(config(plan="openshape", plan_refresh=0))
+    check_refresh(config(plan="openshape", plan_options={"fill": True}))
     shared = plan_inputs(4, positives=[[0], [0], [1], [2]]).positives
     with pytest.raises(ConfigError, match="one_view = false"):
         check_refresh(config(plan="sample4geo", epochs=6), shared)
