@@ -80,10 +80,10 @@ def keep_plan(path: Path, make: Callable[[Path], None]) -> None:
 def check_kept_plan(config: TrainConfig, epochs: int, folder: Path, run: str, position: Position) -> None:
     """Raise ArtifactError where a run cannot go on from `position`, as the plan of that epoch is gone or damaged.
 
-    At the very start of the epochs that share a plan it can be made again.
+    After the last step of the epoch before, the model is what the plan was made with: it can be made again from there.
     """
     together = renewed_epochs(config, epochs, position.epoch)
-    if together and (position.batches or position.epoch > together.start):
+    if together and position.batches:
         _check(_file(folder, run, together.start))
 
 
