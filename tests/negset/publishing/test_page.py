@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from negset.publishing.page import about_check
+from negset.publishing.gate_table import about_check
 from schemas.expectations import CheckResult
 
 
