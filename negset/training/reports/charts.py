@@ -11,12 +11,12 @@ from negset.publishing.html import Html, joined, tag, text
 from negset.training.reports.pair_losses import EpochLosses
 from negset.training.reports.regressions import GroupChange
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 12, 12, 26
 POINTS: Final = 400
 """Points that a curve is drawn with at the most; more steps are averaged."""
 MOST_LINES: Final = 20
 """Epochs beyond which no line parts them."""
-_ROW, _LABELS = 30, 190
+_ROW, _LABELS = 30, 205
 
 
 def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
@@ -33,7 +33,8 @@ def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
     places = [f"{frame.x(end):.1f} {frame.y(value):.1f}" for end, value in zip(ends, values, strict=True)]
     borders = np.cumsum(per_epoch)[:-1].tolist()
     lines = [_vertical(frame.x(border), "grid") for border in borders if len(borders) < MOST_LINES]
-    averaged = f", each point the mean of {len(losses) / len(parts):.0f} steps" if len(parts) < len(losses) else ""
+    steps = len(losses) / len(parts)
+    averaged = f", each point the mean of {steps:.{0 if steps >= 10 else 1}f} steps" if steps > 1 else ""
     path = tag("path", d="M" + " L".join(places), class_="curve negative")
     return _figure(f"Loss over {len(losses):,} steps{averaged}", _axes(frame), *lines, path)
 
@@ -65,8 +66,9 @@ def group_chart(title: str, changes: Sequence[GroupChange]) -> Html:
 
     rows = [_change_row(one, _TOP + _ROW * place + _ROW / 2, x) for place, one in enumerate(changes)]
     zero = tag("line", x1=f"{x(0):.1f}", x2=f"{x(0):.1f}", y1=_TOP, y2=tall - _BOTTOM, class_="axis")
+    anchors = {high: "end"} if high > 0 else {}
     marks = [
-        tag("text", text(f"{value:+.3f}"), x=f"{x(value):.1f}", y=tall - 8, text_anchor="middle")
+        tag("text", text(f"{value:+.3f}"), x=f"{x(value):.1f}", y=tall - 8, text_anchor=anchors.get(value, "middle"))
         for value in sorted({low, 0.0, high})
         if value == 0.0 or abs(x(value) - x(0)) > 40
     ]
