@@ -41,7 +41,6 @@ def count_scores(candidates: pl.LazyFrame) -> tuple[Counts, float, float]:
         .when(pl.col("position").is_not_null())
         .then(pl.lit("negative"))
     )
-    # Bins are found in float32, as the scores are: a cast of hundreds of millions would double their memory.
     scored = candidates.select("miner", "score", state=state).filter(
         pl.col("score").is_finite() & pl.col("state").is_not_null()
     )
@@ -49,7 +48,8 @@ def count_scores(candidates: pl.LazyFrame) -> tuple[Counts, float, float]:
     if low is None:
         return {}, 0.0, 1.0
     high = high if high > low else low + 1.0
-    place = ((pl.col("score") - low) / (high - low) * BINS).cast(pl.Int32).clip(0, BINS - 1)
+    # Scores are float32, among which the least difference does not divide; a block at a time is widened.
+    place = ((pl.col("score").cast(pl.Float64) - low) / (high - low) * BINS).cast(pl.Int32).clip(0, BINS - 1)
     found = scored.group_by("miner", "state", place=place).len().collect(engine="streaming")
     counts: dict[tuple[str, str], NDArray[np.int64]] = {}
     for miner, kind, bin_, rows in found.with_columns(pl.col("miner").cast(pl.String)).iter_rows():

@@ -1,5 +1,6 @@
 """How hard a set's negatives are, and how many known positives its thresholds would have let through."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,13 +37,13 @@ def _hardness_row(name: str, part: pl.DataFrame) -> list[str]:
     gap = part.get_column("gap")
     near = part.select((pl.col("gap") <= NEAR * pl.col("positive_score").abs()).mean()).item()
     above = part.select((pl.col("gap") <= 0).mean()).item()
-    rank = part.get_column("miner_rank").median()
+    _, rank, _ = spread(part.get_column("miner_rank"))
     return [
         name,
         f"{part.height:,}",
-        *("" if value != value else f"{value:.4f}" for value in spread(gap)),
+        *("" if math.isnan(value) else f"{value:.4f}" for value in spread(gap)),
         *("" if share is None else f"{share:.1%}" for share in (near, above)),
-        "" if rank is None else f"{rank:g}",
+        "" if math.isnan(rank) else f"{rank:g}",
     ]
 
 

@@ -93,7 +93,7 @@ def _draw(negatives: pl.DataFrame, bounds: Bounds) -> pl.DataFrame:
     """Draw pairs as `negset audit --sample` does, from the negatives of queries that were chosen by lot."""
     ids = sorted(negatives.get_column("query_id").unique().to_list(), key=lot)[: bounds.lots_from]
     if not ids:
-        return negatives.select("query_id", "doc_id")
+        return negatives.select("query_id", "doc_id").clear()
     return draw_sample(_only(negatives, ids), bounds.drawn, LOTS_SEED)
 
 

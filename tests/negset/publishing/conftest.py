@@ -255,7 +255,7 @@ def published(draft, tmp_path):
     return Path(ref.path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_set():
     """Give this module: its tables and what stages and drafts them."""
     return sys.modules[__name__]
