@@ -16,7 +16,9 @@ POINTS: Final = 400
 """Points that a curve is drawn with at the most; more steps are averaged."""
 MOST_LINES: Final = 20
 """Epochs beyond which no line parts them."""
-_ROW, _LABELS = 30, 205
+NAME: Final = 24
+"""Characters of the name of a group that are drawn."""
+_ROW, _LABELS = 30, 215
 
 
 def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
@@ -140,7 +142,7 @@ def _box(frame: _Frame, place: int, one: EpochLosses, width: float) -> Html:
 def _change_row(one: GroupChange, y: float, x: Callable[[float], float]) -> Html:
     found = one.change.difference
     kind = "down" if found.high < 0 else "up" if found.low > 0 else "level"
-    name = one.name if len(one.name) <= 26 else f"{one.name[:25]}…"
+    name = one.name if len(one.name) <= NAME else f"{one.name[: NAME - 1]}…"
     return tag(
         "g",
         tag("title", text(f"{one.name}: {found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f})")),

@@ -70,9 +70,14 @@ def render_run(report: RunReport, snapshot: "Snapshot", config: TrainConfig, tit
         ),
         _section("Trained by", _options(config)),
     )
+    return document(f"{title} · training run", run_styles(), tag("main", body))
+
+
+def run_styles() -> str:
+    """Give the style sheet of the page."""
     look = (resources.files("negset.publishing") / "page.css").read_text(encoding="utf-8")
     own = (resources.files("negset.training.reports") / "run.css").read_text(encoding="utf-8")
-    return document(f"{title} · training run", look + own, tag("main", body))
+    return look + own
 
 
 def _section(title: str, *children: Html) -> Html:
