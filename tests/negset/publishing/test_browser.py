@@ -1,6 +1,7 @@
 """The browser of examples, in a real browser: every control, the console, the network, texts that bring markup."""
 
 import json
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.browser import chromium, find_chromium
 from negset.audit.votes import read_votes
 from negset.errors import InputError
+from negset.publishing.html import data_block
 from negset.publishing.parts import read_parts
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine (name one in CHROMIUM)")
@@ -173,12 +175,11 @@ def test_votes_come_back_through_the_reader_of_negset_audit(page, version, downl
 def test_a_vote_on_a_negative_that_no_lot_chose_says_so(tab, version, downloads, tmp_path):
     """The page of a large set, where most negatives were not drawn: here q1's second one was not."""
     html = (version / "report.html").read_text()
-    start = html.index('id="shown">') + len('id="shown">')
-    end = html.index("</script>", start)
-    held = json.loads(html[start:end])
+    block = re.search('<script type="application/json" id="shown">(.*?)</script>', html)
+    held = json.loads(block.group(1))
     held["queries"][0]["negatives"][1][8] = None
     path = tmp_path / "large.html"
-    path.write_text(html[:start] + json.dumps(held) + html[end:])
+    path.write_text(html.replace(block.group(), data_block("shown", held)))
     tab.open(f"file://{path}")
     put(tab, "rater", "carl")
     click(tab, "#card .negative .votes [value=no]")
