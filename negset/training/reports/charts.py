@@ -11,7 +11,7 @@ from negset.publishing.html import Html, joined, tag, text
 from negset.training.reports.pair_losses import EpochLosses
 from negset.training.reports.regressions import GroupChange
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 12, 26
 POINTS: Final = 400
 """Points that a curve is drawn with at the most; more steps are averaged."""
 MOST_LINES: Final = 20
@@ -33,7 +33,7 @@ def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
     places = [f"{frame.x(end):.1f} {frame.y(value):.1f}" for end, value in zip(ends, values, strict=True)]
     borders = np.cumsum(per_epoch)[:-1].tolist()
     lines = [_vertical(frame.x(border), "grid") for border in borders if len(borders) < MOST_LINES]
-    averaged = f", each point the mean of {len(losses) / len(parts):.0f} steps" if len(parts) < len(losses) else ""
+    averaged = f", each point the mean of {len(losses) / len(parts):.3g} steps" if len(parts) < len(losses) else ""
     path = tag("path", d="M" + " L".join(places), class_="curve negative")
     return _figure(f"Loss over {len(losses):,} steps{averaged}", _axes(frame), *lines, path)
 

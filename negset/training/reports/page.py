@@ -292,5 +292,9 @@ def _options(config: TrainConfig) -> Html:
 def number_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
     """Give a table of `rows` under `head`; the first column is words, the others are numbers."""
     header = tag("tr", *(tag("th", text(cell), scope="col") for cell in head))
-    lines = [tag("tr", *(tag("td", text(cell)) for cell in row)) for row in rows]
-    return tag("div", tag("table", header, *lines, class_="numbers"), class_="scroll")
+    lines = [
+        tag("tr", tag("th", text(first), scope="row"), *(tag("td", text(cell)) for cell in cells))
+        for first, *cells in rows
+    ]
+    whole = tag("table", tag("thead", header), tag("tbody", *lines), class_="numbers")
+    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=head[0])
