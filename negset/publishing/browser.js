@@ -24,6 +24,9 @@ const orders = {
 };
 
 const votes = new Map();
+// The last place in the draw that was voted on in its own order. Up to there the lot chose what was voted on; beyond
+// it the rater did, by looking for what is suspicious or by searching.
+let reached = -1;
 const keyOf = (query, doc) => query + "\u0000" + doc;
 const voteKey = (item) => keyOf(queries[item.query].about[ID], data.documents[rowOf(item)[DOC]][0]);
 let found = [];
@@ -46,7 +49,7 @@ const chip = (text, kind) => make("span", { class: "chip " + kind }, text);
 const KEPT = "negset votes " + data.version;
 function keepVotes() {
   try {
-    localStorage.setItem(KEPT, JSON.stringify({ rater: at("rater").value, votes: [...votes] }));
+    localStorage.setItem(KEPT, JSON.stringify({ rater: at("rater").value, reached, votes: [...votes] }));
   } catch {
     at("done").dataset.kept = "no";
   }
@@ -55,6 +58,7 @@ function recallVotes() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT) || "null");
     at("rater").value = kept ? kept.rater : "";
+    reached = kept ? kept.reached : -1;
     for (const [key, vote] of kept ? kept.votes : []) {
       votes.set(key, vote);
     }
@@ -244,10 +248,19 @@ function vote(key, word) {
     votes.delete(key);
   } else {
     votes.set(key, word);
+    reach(key);
   }
   keepVotes();
   tell();
   list();
+}
+
+function reach(key) {
+  const item = found[current];
+  const filtered = ["search", "fate", "rule"].some((id) => at(id).value.trim());
+  if (at("order").value === "lot" && !filtered && voteKey(item) === key) {
+    reached = Math.max(reached, rowOf(item)[DRAWN]);
+  }
 }
 
 function tell() {
@@ -299,7 +312,7 @@ function save() {
     (rater ? at("next") : at("rater")).focus();
     return;
   }
-  const drawn = new Set(orders.lot.map(voteKey));
+  const drawn = new Set(orders.lot.filter((item) => rowOf(item)[DRAWN] <= reached).map(voteKey));
   const rows = [...votes].map(([key, word]) => [data.version, ...key.split("\u0000"), rater, word, drawn.has(key) ? "yes" : "no"]);
   saveVotes(["version", "query_id", "doc_id", "rater", "vote", "drawn"], rows, rater);
 }
@@ -339,6 +352,7 @@ at("rater").addEventListener("input", keepVotes);
 at("save").addEventListener("click", save);
 at("clear").addEventListener("click", () => {
   votes.clear();
+  reached = -1;
   keepVotes();
   tell();
   list();

@@ -109,8 +109,9 @@ def _votes() -> Html:
         class_="quiet keys",
     )
     about = (
-        "A vote says whether the negative answers the query. Votes on negatives drawn by lot make an estimate "
-        "(negset audit SET --votes FILE); votes on picked ones are counted beside it. They stay in this browser."
+        "A vote says whether the negative answers the query. Votes in the order drawn by lot make an estimate "
+        "(negset audit SET --votes FILE); those on negatives that you looked for are counted beside it. Votes stay in "
+        "this browser."
     )
     return joined(bar, tag("p", text(about), class_="quiet keys"), keys)
 

@@ -102,7 +102,7 @@ def _axis(low: float, high: float) -> Html:
     marks = [
         tag(
             "text",
-            text(f"{low + (high - low) * share:.2f}"),
+            text(f"{round(low + (high - low) * share, 2) + 0.0:.2f}"),  # no minus before a zero
             x=f"{_LEFT + (WIDTH - _LEFT - _RIGHT) * share:.1f}",
             y=f"{base + 17}",
             text_anchor="start" if share == 0 else "end" if share == 1 else "middle",

@@ -75,7 +75,10 @@ def _bars(title: str, what: str, steps: Sequence[tuple[str, int, str]], total: i
     for name, count, kind in steps:
         left -= count
         rows.append(_bar_row(name, count, total, left, kind))
-    head = [tag("th", text(name), scope="col", class_="number") for name in (what, "share", "left")]
+    head = [
+        tag("th", text(name), scope="col", class_=kind)
+        for name, kind in ((what, "number"), ("share", "number"), ("left", "number left"))
+    ]
     drawn = tag("td", class_="wide", aria_hidden="true")
     titles = tag("thead", tag("tr", tag("th", text("end"), scope="col"), *head, drawn))
     caption = tag("caption", text(title), class_="unseen")
@@ -89,6 +92,6 @@ def _bar_row(name: str, count: int, total: int, left: int, kind: str) -> Html:
         tag("th", text(name), scope="row"),
         tag("td", text(f"{count:,}"), class_="number"),
         tag("td", text(f"{share:.1%}"), class_="number quiet"),
-        tag("td", text(f"{left:,}") if left else joined(), class_="number quiet"),
+        tag("td", text(f"{left:,}") if left else joined(), class_="number quiet left"),
         tag("td", bar(share, kind), class_="wide"),
     )

@@ -6,11 +6,13 @@ from negset.publishing.html import Html, joined, tag, text
 from schemas.expectations import CheckResult
 
 
-def gate_table(checks: Sequence[CheckResult], caption: str) -> Html:
-    """Give `checks` under `caption`, those that did not pass first; a sentence where there are none."""
+def gate_table(checks: Sequence[CheckResult], caption: str, *, fold: bool = True) -> Html:
+    """Give `checks` under `caption`, those that did not pass first and the others folded; a sentence for none."""
     if not checks:
         return tag("p", text("Nothing was compared."), class_="quiet")
     worst_first = sorted(checks, key=lambda check: (check.passed, check.table, check.name))
+    if not fold:
+        return _table(worst_first, caption)
     open_ones = [check for check in worst_first if not check.passed]
     passed = [check for check in worst_first if check.passed]
     summary = tag("summary", text(f"{len(passed):,} of {len(checks):,} passed"))

@@ -32,7 +32,7 @@ def lineage(manifest: SetManifest) -> Html:
 
 def _steps(manifest: SetManifest) -> list[tuple[str, str]]:
     source, encoder, recipe = manifest.source, manifest.encoder, manifest.recipe
-    counts = "\n".join(f"{name}: {count:,}" for name, count in source.counts.items())
+    counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in source.counts.items() if count)
     lost = "".join(f"\nnot usable, {why}: {count:,}" for why, count in source.quarantined.items())
     builder = manifest.builder
     rooms = _options(dict(builder.rooms))

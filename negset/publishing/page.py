@@ -16,7 +16,7 @@ from negset.publishing.distributions import score_charts
 from negset.publishing.examples import example_card
 from negset.publishing.funnel import candidate_bars, fate_table, miner_table, query_bars
 from negset.publishing.gate_table import gate_table
-from negset.publishing.hardness import false_negative_note, hardness_table, let_through
+from negset.publishing.hardness import NEAR, false_negative_note, hardness_table, let_through
 from negset.publishing.html import Html, document, joined, tag, text
 from negset.publishing.hub_table import SHOWN as SHOWN_HUBS
 from negset.publishing.hub_table import document_uses, hub_section
@@ -62,7 +62,7 @@ def render_page(
         ),
         "Statistics": _section("Query by query", _statistics(folder)),
         "Hubs": _section("Hubs", _hubs(manifest, negatives, snapshot)),
-        "Drift": _section("Against the version before", gate_table(report.drift, "Drift")),
+        "Drift": _section("Against the version before", gate_table(report.drift, "Drift", fold=False)),
         "Gates": _section("Gates", gate_table(report.checks, "Gates")),
         "Lineage": _section("Made from", lineage(manifest)),
     }
@@ -142,7 +142,12 @@ def _hardness(manifest: SetManifest, folder: Path, negatives: pl.DataFrame) -> t
         class_="charts",
     )
     note = false_negative_note(found, limits, manifest.counts.rows.get("false_negatives", 0))
-    return charts, hardness_table(negatives), note
+    about = (
+        "Gap: the score of the query's lowest positive less that of the negative; the smaller, the harder. Near: a gap "
+        f"of at most {NEAR:.0%} of the positive's score. At or above: the negative scores as high as the positive, "
+        "or higher."
+    )
+    return charts, hardness_table(negatives), tag("p", text(about), class_="quiet"), note
 
 
 def _hubs(manifest: SetManifest, negatives: pl.DataFrame, snapshot: Snapshot) -> Html:

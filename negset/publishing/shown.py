@@ -130,11 +130,11 @@ def _gather(
     positives = _positives(folder, snapshot, wanted)
     scan = scan_parts(folder, "negatives").filter(pl.col("query_id").is_in(ids))
     negatives = as_strings(scan.collect(engine="streaming")).sort("query_id", "rank", "doc_id")
-    candidates = _candidates(selection, ids)
-    rejected = candidates.filter(pl.col("rejected_by").is_not_null())
+    lost = _lost(selection, ids)
+    rejected = lost.filter(pl.col("rejected_by").is_not_null())
+    by_score = rejected.sort("query_id", "score", "doc_id", descending=[False, True, False], nulls_last=True)
     # Every rule keeps some: a strict one would else hide all others.
-    best = rejected.filter(pl.int_range(pl.len()).over("query_id", "rejected_by") < bounds.rejected)
-    lost = candidates.filter(pl.col("rejected_by").is_not_null() | pl.col("position").is_null())
+    best = by_score.filter(pl.int_range(pl.len()).over("query_id", "rejected_by") < bounds.rejected)
     ends = lost.group_by("query_id", "rejected_by").agg(count=pl.len().cast(pl.Int64))
     found = document_texts_of(snapshot, [positives, negatives, best])
     texts = {doc_id: clipped(text, bounds.text) for doc_id, text in found.items()}
@@ -155,12 +155,13 @@ def _positives(folder: Path, snapshot: Snapshot, wanted: pl.DataFrame) -> pl.Dat
     return pl.concat([published, unscored]).sort("query_id", "doc_id")
 
 
-def _candidates(selection: Path, ids: list[str]) -> pl.DataFrame:
-    """Give the candidates of the queries `ids` that are no positives, the highest scores of each first."""
+def _lost(selection: Path, ids: list[str]) -> pl.DataFrame:
+    """Give the candidates of the queries `ids` that are neither positives nor chosen."""
     # The list of scores is not shown of them, and reading it takes as long as all the rest.
     scan = scan_parts(selection, "candidates").drop("scores")
-    found = scan.filter(pl.col("query_id").is_in(ids) & ~pl.col("is_positive")).collect(engine="streaming")
-    return as_strings(found).sort("query_id", "score", "doc_id", descending=[False, True, False], nulls_last=True)
+    lost = pl.col("rejected_by").is_not_null() | pl.col("position").is_null()
+    found = scan.filter(pl.col("query_id").is_in(ids) & ~pl.col("is_positive") & lost).collect(engine="streaming")
+    return as_strings(found)
 
 
 def _affordable(ids: Sequence[str], shown: Shown, most: int) -> list[str]:

@@ -35,8 +35,7 @@ def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
     places = [f"{frame.x(end):.1f} {frame.y(value):.1f}" for end, value in zip(ends, values, strict=True)]
     borders = np.cumsum(per_epoch)[:-1].tolist()
     lines = [_vertical(frame.x(border), "grid") for border in borders if len(borders) < MOST_LINES]
-    steps = len(losses) / len(parts)
-    averaged = f", each point the mean of {steps:.{0 if steps >= 10 else 1}f} steps" if steps > 1 else ""
+    averaged = f", each point the mean of {len(losses) / len(parts):.3g} steps" if len(parts) < len(losses) else ""
     path = tag("path", d="M" + " L".join(places), class_="curve negative")
     return _figure(f"Loss over {len(losses):,} steps{averaged}", _axes(frame), *lines, path)
 

@@ -1,6 +1,7 @@
 """The browser of examples, in a real browser: every control, the console, the network, texts that bring markup."""
 
 import json
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.browser import chromium, find_chromium
 from negset.audit.votes import read_votes
 from negset.errors import InputError
+from negset.publishing.html import data_block
 from negset.publishing.parts import read_parts
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine (name one in CHROMIUM)")
@@ -163,32 +165,57 @@ def test_votes_come_back_through_the_reader_of_negset_audit(page, version, downl
     file = waited(downloads / "votes-ann_the_first_1_1.csv")
     votes = read_votes([file], version.name, negatives)
     assert votes.rows() == [
-        ("q1", "d05", 'ann "the first", =1+1', "yes", True),
-        ("q1", "d06", 'ann "the first", =1+1', "unsure", True),
+        ("q1", "d05", 'ann "the first", =1+1', "yes", False),
+        ("q1", "d06", 'ann "the first", =1+1', "unsure", False),
     ]
     with pytest.raises(InputError, match="the vote is on version"):
         read_votes([file], "0" * 16, negatives)
 
 
-def test_a_vote_on_a_negative_that_no_lot_chose_says_so(tab, version, downloads, tmp_path):
+def test_the_lot_chose_as_far_as_one_came_in_its_order(page, version, downloads):
+    """A suspicious negative counts as drawn only once the rater has come past its place in the draw."""
+    rows = read_parts(version, "negatives")
+    lot = page.run("orders.lot.map((item) => voteKey(item).split('\\u0000'))")
+    assert len(lot) == 7
+    last, first, second = lot[-1], lot[0], lot[1]
+
+    def vote_in(order, pair):
+        put(page, "order", order)
+        place = page.run(f"found.findIndex((item) => voteKey(item) === {json.dumps(pair)}.join('\\u0000'))")
+        click(page, f"#matches li:nth-child({place + 1}) button")
+        click(page, "#card .negative[aria-current] .votes [value=yes]")
+
+    def saved(name):
+        put(page, "rater", name)
+        click(page, "#save")
+        votes = read_votes([waited(downloads / f"votes-{name}.csv")], version.name, rows)
+        return {(query, doc): drawn for query, doc, _, _, drawn in votes.iter_rows()}
+
+    vote_in("near", last)
+    vote_in("near", first)
+    assert saved("picking") == {tuple(last): False, tuple(first): False}
+    put(page, "search", second[0])
+    vote_in("lot", second)  # with a filter one still picks
+    assert saved("searching")[tuple(second)] is False
+    click(page, "#card .negative[aria-current] .votes [value=yes]")  # taken back
+    put(page, "search", "")
+    vote_in("lot", second)
+    assert saved("drawing") == {tuple(last): False, tuple(first): True, tuple(second): True}
+    page.open(f"file://{version / 'report.html'}")
+    assert saved("reloaded") == {tuple(last): False, tuple(first): True, tuple(second): True}
+
+
+def test_a_negative_that_was_not_drawn_is_none_of_the_lot(tab, version, tmp_path):
     """The page of a large set, where most negatives were not drawn: here q1's second one was not."""
     html = (version / "report.html").read_text()
-    start = html.index('id="shown">') + len('id="shown">')
-    end = html.index("</script>", start)
-    held = json.loads(html[start:end])
+    block = re.search('<script type="application/json" id="shown">(.*?)</script>', html)
+    held = json.loads(block.group(1))
     held["queries"][0]["negatives"][1][8] = None
     path = tmp_path / "large.html"
-    path.write_text(html[:start] + json.dumps(held) + html[end:])
+    path.write_text(html.replace(block.group(), data_block("shown", held)))
     tab.open(f"file://{path}")
-    put(tab, "rater", "carl")
-    click(tab, "#card .negative .votes [value=no]")
-    click(tab, "#card .negative:last-of-type .votes [value=yes]")
-    click(tab, "#save")
-    votes = read_votes([waited(downloads / "votes-carl.csv")], version.name, read_parts(version, "negatives"))
-    assert votes.select("doc_id", "vote", "drawn").rows() == [("d05", "no", True), ("d06", "yes", False)]
     put(tab, "order", "lot")
     assert texts(tab, "#found") == ["Found 6 negatives of 4 queries."]
-    tab.run("localStorage.clear()")
 
 
 def waited(path):

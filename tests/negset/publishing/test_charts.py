@@ -33,6 +33,7 @@ def test_equal_values_and_no_values_can_be_drawn():
     drawn = histogram("T", [Series("a", "x", np.full(3, 0.5)), Series("b", "y", np.array([]))])
     assert len(heights(drawn)) == 1
     assert "No scores" in histogram("T", [Series("a", "x", np.array([]))])
+    assert ">-0.00<" not in histogram("T", [Series("a", "x", np.array([-0.001, 1.0]))])
     assert "no scores" in counted_histogram("T", [Counted("a", "x", np.zeros(4, dtype=np.int64))], 0.0, 1.0)
 
 

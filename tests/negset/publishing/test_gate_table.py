@@ -26,4 +26,5 @@ def test_what_did_not_pass_is_open_and_the_rest_folded():
     assert drawn.index(">bad<") < drawn.index("<details") < drawn.index(">good<")
     assert "1 of 2 passed" in drawn
     assert ">warns<" in drawn
+    assert "<details" not in gate_table([check(name="good")], "Drift", fold=False)
     assert "Nothing was compared" in gate_table([], "Drift")
