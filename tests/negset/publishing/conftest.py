@@ -11,7 +11,7 @@ import pytest
 from negset.fingerprint import file_digest
 from negset.publishing.assembly import assemble_set
 from negset.publishing.publish import Draft, publish_set
-from negset.tables import read_table, write_table
+from negset.tables import write_table
 from negset.text import document_text, text_digest
 from schemas.expectations import CheckResult, GateReport
 from schemas.manifest import (
@@ -255,23 +255,7 @@ def published(draft, tmp_path):
     return Path(ref.path)
 
 
-@pytest.fixture
-def two_versions(published, tmp_path):
-    """Give the folders of two versions of the tiny set; the second, the latest, has a query and scores changed."""
-    staged = stage(tmp_path / "second")
-    path = staged.folder / "data" / "negatives" / "part-00000.parquet"
-    rows = read_table(path)
-    other = pl.when((pl.col("query_id") == "q1") & (pl.col("rank") == 2))
-    changed = rows.with_columns(
-        doc_id=other.then(pl.lit("d08")).otherwise("doc_id"),
-        score=other.then(pl.lit(0.6, pl.Float32)).otherwise("score"),
-    )
-    write_table(changed, "negatives", path)
-    ref = publish_set(draft_of(staged), tmp_path / "sets", by="bob", at=datetime(2026, 2, 3, tzinfo=UTC))
-    return published, Path(ref.path)
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_set():
     """Give this module: its tables and what stages and drafts them."""
     return sys.modules[__name__]
