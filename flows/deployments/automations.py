@@ -20,6 +20,7 @@ WATCHED: Final = "negset.dataset.watched"
 _RUN: Final = {"prefect.resource.id": "prefect.flow-run.*"}
 _ENDS: Final = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
 _FAILURES: Final = {f"prefect.flow-run.{name}" for name in ("Failed", "Crashed", "TimedOut")}
+_TAKEN: Final = {f"prefect.flow-run.{name}" for name in ("Pending", "Submitting", "InfrastructurePending")}
 _HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 _ABOUT_A_RUN: Final = "{{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run.state.message }}\n"
 
@@ -31,7 +32,7 @@ def prefix(dataset: str) -> str:
 
 def plan_automations(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> list[AutomationCore]:
     """List the automations of `dataset`; `block` is who is told of trouble."""
-    planned = [_zombies(dataset, schedule), _failures(dataset, schedule, block)]
+    planned = [_zombies(dataset, schedule), _unbegun(dataset, schedule), _failures(dataset, schedule, block)]
     if schedule.crash_retries:
         planned.append(_restarts(dataset, schedule))
     if schedule.timeout:
@@ -58,6 +59,31 @@ def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED, name="Crashed", message=f"no heartbeat for {schedule.silence}: it was killed"
+            )
+        ],
+    )
+
+
+def _unbegun(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
+    # What is taken and never begins has no heartbeat to miss, and holds its place under the limit.
+    return AutomationCore(
+        name=f"{prefix(dataset)}runs that do not begin",
+        description=f"A run of a deployment that a worker took and did not begin in {schedule.start_within} "
+        "is scheduled again: its worker was killed.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match=_RUN,
+            match_related=_deployed(dataset),
+            for_each={"prefect.resource.id"},
+            after=_TAKEN,
+            expect={"prefect.flow-run.*"},
+            within=duration(schedule.start_within),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                message=f"it did not begin in {schedule.start_within} and is scheduled again",
             )
         ],
     )

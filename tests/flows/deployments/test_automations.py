@@ -33,7 +33,12 @@ def covers(one, event, related, count="1", resource="prefect.flow-run.1"):
 
 
 def test_only_what_is_asked_for_is_planned():
-    assert set(planned()) == {"runs without a heartbeat", "failed runs", "crashed runs start again"}
+    assert set(planned()) == {
+        "runs without a heartbeat",
+        "runs that do not begin",
+        "failed runs",
+        "crashed runs start again",
+    }
     assert "crashed runs start again" not in planned(crash_retries=0)
     assert {"runs that take too long", "not up to date"} <= set(planned(timeout="12h", fresh_within="30h"))
 
@@ -56,6 +61,16 @@ def test_a_silent_run_crashes_whether_it_is_a_sub_flow_or_not():
     assert not covers(zombies, "prefect.flow-run.heartbeat", [])
 
 
+def test_a_run_that_was_taken_and_does_not_begin_is_scheduled_again():
+    """Its worker was killed in between: there is no heartbeat to miss, and nobody else would touch it again."""
+    unbegun = planned(start_within="5m")["runs that do not begin"]
+    assert (unbegun.trigger.posture, unbegun.trigger.within.total_seconds()) == (Posture.Proactive, 300)
+    assert {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"} <= unbegun.trigger.after
+    assert "prefect.flow-run.Scheduled" not in unbegun.trigger.after  # it may wait for its time, or for a worker
+    assert covers(unbegun, "prefect.flow-run.Pending", [TAG, DEPLOYMENT], "0")
+    assert (unbegun.actions[0].state.value, unbegun.actions[0].name) == ("SCHEDULED", "AwaitingRetry")
+
+
 @pytest.mark.parametrize(("count", "again"), [("0", False), ("1", True), ("2", True), ("3", False)])
 def test_a_crashed_run_starts_again_so_many_times(count, again):
     """Its count is 1 when it crashes for the first time, and 0 where it never ran: that would go on for ever."""
@@ -68,6 +83,7 @@ def test_sub_flows_are_neither_restarted_nor_reported_nor_timed():
     found = planned(timeout="12h")
     for name, event in (
         ("crashed runs start again", "Crashed"),
+        ("runs that do not begin", "Pending"),
         ("failed runs", "Failed"),
         ("runs that take too long", "Running"),
     ):
