@@ -54,9 +54,14 @@ class Site:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
+    def pages(self) -> str:
+        """Give the address of the UI."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def api(self) -> str:
         """Give the address of the API."""
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"{self.pages}/api"
 
     def values(self) -> dict[str, str]:
         """Give what infra/make_env.py would have written."""
@@ -76,6 +81,7 @@ class Site:
         here = {
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.database,
             "PREFECT_SERVER_UI_API_URL": self.api,
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(self.folder / "ui"),
             "PREFECT_HOME": str(self.folder / "server"),
         }
         environment = {**_bare(), **compose_environment("server", self.values()), **here, **SOON}
@@ -145,6 +151,17 @@ class Site:
             "flow_runs": {"state": {"type": {"any_": list(states)}}},
         }
         found: list[dict[str, Any]] = self.post("/flow_runs/filter", asked)
+        return found
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """List the runs that bear this name."""
+        found: list[dict[str, Any]] = self.post("/flow_runs/filter", {"flow_runs": {"name": {"any_": [name]}}})
+        return found
+
+    def artifact(self, key: str) -> dict[str, Any]:
+        """Read the latest artifact under `key`."""
+        asked = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        found: dict[str, Any] = self.post("/artifacts/filter", asked)[0]
         return found
 
     def events(self, name: str, resource: str) -> list[dict[str, Any]]:
