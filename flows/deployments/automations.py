@@ -1,7 +1,7 @@
 """What the server does by itself about the runs of a dataset: Prefect has none of it by default.
 
-Runs are found by the tag of their dataset, which sub-flows bear too; those of deployments have one as a related
-resource besides.
+Runs are found by the tag of their dataset and by having a deployment; sub-flows have neither, and are ended with the
+run that they are part of (`flows/left_running.py`).
 """
 
 from typing import Any, Final
@@ -43,14 +43,13 @@ def plan_automations(dataset: str, schedule: ScheduleConfig, block: UUID | None)
 
 
 def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
-    # Sub-flows too: each has heartbeats of its own, and nobody else would end them.
     return AutomationCore(
         name=f"{prefix(dataset)}runs without a heartbeat",
         description=f"A run without a sign of life for {schedule.silence} is set to Crashed: its process was killed.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=_RUN,
-            match_related=_tagged(dataset),
+            match_related=_deployed(dataset),
             for_each={"prefect.resource.id"},
             after={_HEARTBEAT},
             expect={"prefect.flow-run.*"},
@@ -166,12 +165,11 @@ def _freshness(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> Au
     )
 
 
-def _tagged(dataset: str) -> dict[str, Any]:
-    return {"prefect.resource.id": f"prefect.tag.{dataset_tag(dataset)}"}
-
-
 def _deployed(dataset: str) -> list[Any]:
-    return [_tagged(dataset), {"prefect.resource.role": "deployment"}]
+    return [
+        {"prefect.resource.id": f"prefect.tag.{dataset_tag(dataset)}"},
+        {"prefect.resource.role": "deployment"},
+    ]
 
 
 def _told(block: UUID | None, subject: str, body: str) -> list[ActionTypes]:

@@ -49,15 +49,15 @@ def test_every_action_survives_the_way_to_the_server():
         assert [action.type for action in sent] == [action.type for action in read]
 
 
-def test_a_silent_run_crashes_whether_it_is_a_sub_flow_or_not():
+def test_a_silent_run_crashes():
     zombies = planned(silence="4m")["runs without a heartbeat"]
     assert zombies.trigger.posture is Posture.Proactive
     assert zombies.trigger.within.total_seconds() == 240
     assert zombies.trigger.for_each == {"prefect.resource.id"}
     assert zombies.actions[0].state.value == "CRASHED"
-    assert covers(zombies, "prefect.flow-run.heartbeat", [TAG])
+    assert covers(zombies, "prefect.flow-run.heartbeat", [TAG, DEPLOYMENT])
     other = {**TAG, "prefect.resource.id": "prefect.tag.negset:newspapers"}
-    assert not covers(zombies, "prefect.flow-run.heartbeat", [other])
+    assert not covers(zombies, "prefect.flow-run.heartbeat", [other, DEPLOYMENT])
     assert not covers(zombies, "prefect.flow-run.heartbeat", [])
 
 
