@@ -6,7 +6,7 @@ from typing import Literal
 from prefect import flow
 
 from flows.runners.crew import Crew, alone, open_crew
-from flows.runners.sharing import share_cells, share_texts
+from flows.runners.sharing import share_cells, share_selection, share_texts
 from negset import building
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
@@ -190,7 +190,12 @@ def _guide(crew: Crew, snapshot: SnapshotRef, store: Store) -> GuideRefs:
 
 def _selected(crew: Crew, refs: LedgerRefs, store: Store) -> SelectionRef:
     key = building.selection_key(crew.config, refs)
-    return crew.room(select, is_stored(store, SelectionRef, key))(crew.config, refs, fingerprint=key)
+    there = is_stored(store, SelectionRef, key)
+    parts = share_selection(crew, refs, store) if crew.shares and not there else []
+    selected = crew.room(select, there)(crew.config, refs, parts, fingerprint=key)
+    for part in parts:
+        store.drop(part.kind, part.fingerprint)  # the selection has their rows now
+    return selected
 
 
 def _validated(crew: Crew, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:

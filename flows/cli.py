@@ -6,7 +6,7 @@ A subcommand imports what it needs when it runs, so that `--help` answers at onc
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from negset.errors import NegsetError
@@ -29,6 +29,11 @@ _COMMANDS = {
     "losses": "list the losses that an encoder can be trained by, or show one with its options",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
+    "diff": "compare two versions of a set, and say whether a reader can take the new one",
+    "explain": "say why a document is, or is not, a negative of a query",
+    "history": "list the versions of a set, oldest first",
+    "rollback": "point a set back to an earlier version",
+    "tag": "give a version of a set a name",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
     "ablate": "compare hard, easy, random and mixed negatives of one size: does it matter?",
     "transfer": "measure what training on one domain or set does to another",
@@ -105,12 +110,39 @@ def _parser() -> argparse.ArgumentParser:
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    _add_versions(made)
     _add_probe(made["probe"])
     _add_tune(made["tune"])
     _add_ablate(made["ablate"])
     _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_versions(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add what the commands on the versions of a set take."""
+    made["diff"].add_argument("old", metavar="OLD", help="folder of the old version, or SET@VERSION, or SET@TAG")
+    made["diff"].add_argument("new", metavar="NEW", help="the new one; a folder of a set means its latest version")
+    made["explain"].add_argument("set", metavar="SET", help="folder of a set or of one version")
+    made["explain"].add_argument("query", metavar="QUERY", help="id of the query")
+    made["explain"].add_argument("doc", metavar="DOC", help="id of the document")
+    made["explain"].add_argument(
+        "--config", metavar="CONFIG", help="build file of the set: ask every miner and every rule again"
+    )
+    _add_overrides(made["explain"])
+    _add_as_of(made["explain"])
+    _add_partition(made["explain"])
+    for name in ("history", "rollback", "tag"):
+        made[name].add_argument("set", metavar="SET", help="folder or address of a set")
+    made["rollback"].add_argument(
+        "version", nargs="?", default="", metavar="VERSION", help="version or tag (default: the one before the latest)"
+    )
+    made["tag"].add_argument("version", metavar="VERSION", help="id of the version, its first digits, or latest")
+    made["tag"].add_argument("name", metavar="NAME", help="name: small letters, digits, '.', '_' and '-'")
+    made["tag"].add_argument("--move", action="store_true", help="take the name from another version that has it")
+    made["tag"].add_argument("--delete", action="store_true", help="take the name from VERSION")
+    for name in ("diff", "explain", "history"):
+        made[name].add_argument("--json", metavar="FILE", help="write it there too")
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:

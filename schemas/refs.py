@@ -117,6 +117,12 @@ class SelectionRef(Ref):
     kind: ClassVar[str] = "selection"
 
 
+class SelectionPartRef(Ref):
+    """What was selected for some consecutive queries; `rows` are the negatives."""
+
+    kind: ClassVar[str] = "selection_part"
+
+
 class ReportRef(Ref):
     """What the gates said of a selection. Exists only where all of them passed."""
 

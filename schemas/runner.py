@@ -33,6 +33,9 @@ class RunnerConfig(Section):
     processors of this machine allow. A cluster with an address has the workers it has."""
     max_tasks: int = Field(256, ge=1)
     """Task runs of one step at the most, so that the server keeps up: with more parts, several share a run."""
+    pairs_per_task: int = Field(100_000_000, ge=1)
+    """Pairs of a query and a document that are worth a task run, which costs a seventh of a second of processor time
+    before it does anything; less work than two of them is not shared. In a selection a candidate counts as 100."""
     embed: NeedsConfig = NeedsConfig()
     mine: NeedsConfig = NeedsConfig()
     select: NeedsConfig = NeedsConfig()

@@ -1,4 +1,4 @@
-"""Parts of rooms, that several processes or machines take on: cells, shards of vectors.
+"""Parts of rooms, that several processes or machines take on: cells, shards of vectors, queries that are selected for.
 
 Each opens what it reads, does its part and leaves artifacts; the room then finds them there. What was opened is kept
 for the next part that the same process takes.
@@ -19,11 +19,12 @@ from negset.encoders.encoder import Encoder, Role, open_encoder
 from negset.mining.cells import fill_cells
 from negset.mining.miner import MiningInputs
 from negset.objects.opening import is_address
+from negset.selecting import Opened, open_selection, select_part
 from negset.snapshot import open_snapshot
 from negset.threads import on_threads
 from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
-from schemas.refs import EmbedPlanRef, EncoderRef, MiningRefs, SnapshotRef
+from schemas.refs import EmbedPlanRef, EncoderRef, LedgerRefs, MiningRefs, SelectionPartRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import part
 
@@ -87,6 +88,20 @@ def embed(
         source = open_snapshot(store, snapshot)
         embed_planned(opened, source, role, plan, range(first, end), encoder.shard_size, store, encoder.storage)
     return whereabouts()
+
+
+@part("select-queries")
+def choose(config: BuildConfig, refs: LedgerRefs, first: int, end: int, last: bool, threads: int) -> SelectionPartRef:
+    """Select for the queries of the blocks of the ledger from `first` to before `end`."""
+    with _threads(threads):
+        opened = _selection(config.model_dump_json(), refs.model_dump_json(), str(Place()))
+        return select_part(config, refs, Place().open_store(), opened, range(first, end), last=last)
+
+
+@lru_cache(1)
+def _selection(config: str, refs: str, place: str) -> Opened:
+    store = Place().open_store()
+    return open_selection(BuildConfig.model_validate_json(config), LedgerRefs.model_validate_json(refs), store)
 
 
 @lru_cache(1)

@@ -27,7 +27,7 @@ import pytest
 
 from benchmarks.fault_proxy import FaultProxy, fault_proxy
 from flows.local_server import local_server
-from negset import building
+from negset import building, selecting
 from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
 from negset.indexes.preparing import prepare_indexes
 from negset.mining.cells import mine_cells
@@ -116,7 +116,7 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
         ledger = ledger.model_copy(update={"guide": GuideRefs(**vectors)})
     scores = {teacher: building.teach(config, ledger, teacher, store) for teacher in wanted}
     ledger = ledger.model_copy(update={"scores": scores})
-    selected = building.select(config, ledger, store)
+    selected = selecting.select(config, ledger, store)
     return Selected(selected, ledger, store.open(selected.kind, selected.fingerprint))
 
 

@@ -49,6 +49,8 @@ def examine(checks: Iterable[tuple[str, Check]]) -> list[Finding]:
             findings += check()
         except NegsetError as error:
             findings.append(fail(name, str(error), "see the message"))
+        except Exception as error:  # a defect of one check must not hide what the others say
+            findings.append(fail(name, f"could not be checked: {type(error).__name__}: {error}", "report this defect"))
     return findings
 
 

@@ -51,6 +51,8 @@ def check_folders(place: Place) -> Iterator[Finding]:
 
 def _folder(name: str, folder: Path) -> Finding:
     there = _existing(folder)
+    if not there.is_dir():
+        return fail(name, f"{there} is a file", "move it away, or set NEGSET_HOME to a folder")
     where = str(folder) if there == folder else f"{folder} is not there yet; tried in {there}"
     try:
         with _scratch(there) as scratch:
@@ -105,7 +107,8 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _existing(folder: Path) -> Path:
-    return next(one for one in (folder, *folder.parents) if one.is_dir())
+    """Give what is there of `folder`: it, or the next above it."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 def check_disk(place: Place, config: BuildConfig | None, store: Store | None) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any, Final
@@ -28,8 +28,8 @@ class Server:
     """Where the API is, and how to be let in."""
 
     url: str
-    headers: dict[str, str]
-    auth: tuple[str, str] | None
+    headers: dict[str, str] = field(repr=False)
+    auth: tuple[str, str] | None = field(repr=False)
 
     def get(self, path: str) -> httpx.Response:
         """Ask for `path` with credentials."""
@@ -54,16 +54,12 @@ def check_server() -> Iterator[Finding]:
 
 def _configured() -> Server:
     # Its settings are a profile's too; importing it takes a second.
-    from prefect.settings import (  # noqa: PLC0415
-        PREFECT_API_AUTH_STRING,
-        PREFECT_API_KEY,
-        PREFECT_API_URL,
-    )
+    from prefect.settings import get_current_settings  # noqa: PLC0415
 
-    string, key = PREFECT_API_AUTH_STRING.value(), PREFECT_API_KEY.value()
-    user, _, password = string.get_secret_value().partition(":") if string else ("", "", "")
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-    return Server(str(PREFECT_API_URL.value()).rstrip("/"), headers, (user, password) if string else None)
+    api = get_current_settings().api
+    user, _, password = api.auth_string.get_secret_value().partition(":") if api.auth_string else ("", "", "")
+    headers = {"Authorization": f"Bearer {api.key.get_secret_value()}"} if api.key else {}
+    return Server(str(api.url).rstrip("/"), headers, (user, password) if user else None)
 
 
 def examine_server(server: Server) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Those who work on the parts of a build: an engine that is opened when there is first something to do."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,8 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 RefT = TypeVar("RefT", bound=Ref)
 
-_PER_WORKER = 8
-"""Tasks of a step for each worker: the last to finish then keeps the others waiting for an eighth of its share."""
+_PER_WORKER = 4
+"""Tasks of a step for each worker: the last to finish then keeps the others waiting for a quarter of its share."""
 
 
 class Crew:
@@ -51,9 +52,10 @@ class Crew:
             self._engine = self._stack.enter_context(open_engine(self.config, self.address))
         return self._engine
 
-    def parts(self) -> int:
-        """Give how many tasks a step is to be cut into, if it has as many parts."""
-        return min(self.engine.workers * _PER_WORKER, self.config.runner.max_tasks)
+    def parts(self, worth: float) -> int:
+        """Give how many tasks a step is to be cut into whose work is `worth` so many; no engine is started for one."""
+        wanted = min(math.floor(worth), self.config.runner.max_tasks)
+        return min(wanted, self.engine.workers * _PER_WORKER) if wanted > 1 else 1
 
     def room(self, chosen: Task[P, RefT], there: bool) -> Callable[P, RefT]:
         """Give `chosen` as a function, which runs it anew unless its artifact is `there`, on a worker if need be."""

@@ -53,15 +53,21 @@ class Selection:
 
 
 def select_blocks(
-    blocks: Iterable[pl.DataFrame], inputs: SelectionInputs, recipe: BoundRecipe, progress: Progress = no_progress
+    blocks: Iterable[pl.DataFrame],
+    inputs: SelectionInputs,
+    recipe: BoundRecipe,
+    progress: Progress = no_progress,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Selection]:
     """Select from each of `blocks` (whole, consecutive queries) by `recipe`; every asked query gets its one fate.
 
-    A query without a positive gets negatives only where a rule relabels a candidate of it.
+    With a `span`, `blocks` are those of the queries from one row to before another, which alone get a fate. A query
+    without a positive gets negatives only where a rule relabels a candidate of it.
 
     Raises ContractError for blocks out of order, and for a score that is not finite.
     """
-    total, done, miner = inputs.queries.height, 0, pl.Enum([recipe.by])
+    done, total = span or (0, inputs.queries.height)
+    miner = pl.Enum([recipe.by])
     for block in blocks:
         if not block.height:
             continue
@@ -73,13 +79,13 @@ def select_blocks(
         yield _select(block, inputs, recipe, inputs.queries[done : last + 1])
         done = last + 1
         progress("select", done, total)
-    yield _nothing(_dropped_as_bare(inputs.queries[done:], inputs.unlabelled), recipe, miner)
+    yield _nothing(_dropped_as_bare(inputs.queries[done:total], inputs.unlabelled), recipe, miner)
     progress("select", total, total)
 
 
 def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, queries: pl.DataFrame) -> Selection:
     _check_scores(block, inputs)
-    judged = apply_rules(_attach(block, inputs, queries), recipe)
+    judged = apply_rules(attach(block, inputs, queries), recipe)
     if len(bare := _bare(inputs, judged.filter("relabelled").get_column("query"))):
         kept = ~pl.col("query").is_in(bare.implode())
         judged = judged.with_columns(pl.when(kept).then(name).alias(name) for name in ("position", "sample_prob"))
@@ -119,7 +125,7 @@ def _check_scores(block: pl.DataFrame, inputs: SelectionInputs) -> None:
         raise ContractError(message)
 
 
-def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame) -> pl.DataFrame:
+def attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame) -> pl.DataFrame:
     """Keep the candidates of asked queries without a reason to drop them, and add what rules read and fill."""
     taken = queries.filter(pl.col("asked") & pl.col("reason").is_null())["query"]
     kept = _in_order(block.filter(pl.col("query").is_in(taken.implode())))

@@ -33,6 +33,8 @@ splits = ["train"]
 [recipe]
 name = "naive"
 negatives = 3
+[runner]
+pairs_per_task = 1
 """
 
 

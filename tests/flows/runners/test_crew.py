@@ -1,5 +1,8 @@
 """What a crew is made from: memory for each task, no engine before it is asked, and a cluster's conditions."""
 
+import importlib
+import sys
+
 import pytest
 
 from flows.runners.crew import alone, open_crew
@@ -41,17 +44,28 @@ def test_a_cluster_is_told_what_a_task_may_take(home, monkeypatch):
         assert not crew.remote
 
 
-def test_a_step_is_cut_by_workers_and_by_what_the_server_bears(home):
-    with open_crew(config(kind="threads", workers=3)) as crew:
-        assert crew.parts() == 24
-    with open_crew(config(kind="threads", workers=300)) as crew:
-        assert crew.parts() == 256
-    with open_crew(config(kind="threads", workers=3, max_tasks=5)) as crew:
-        assert crew.parts() == 5
+@pytest.mark.parametrize(
+    ("runner", "worth", "parts"),
+    [
+        ({"workers": 3}, 1000.0, 12),
+        ({"workers": 3}, 5.7, 5),
+        ({"workers": 300}, 1000.0, 256),
+        ({"workers": 3, "max_tasks": 5}, 1000.0, 5),
+    ],
+)
+def test_a_step_is_cut_by_its_work_by_workers_and_by_what_the_server_bears(home, runner, worth, parts):
+    with open_crew(config(kind="threads", **runner)) as crew:
+        assert crew.parts(worth) == parts
+
+
+def test_for_little_work_nobody_is_called(home, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("flows.runners.crew"), "open_engine", None)
+    with open_crew(config(kind="processes", workers=3)) as crew:
+        assert [crew.parts(worth) for worth in (0.0, 0.5, 1.9)] == [1, 1, 1]
 
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "prefect_ray", None)
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)
     with (
         pytest.raises(ConfigError, match=r"is not installed: pip install 'negset\[ray\]'"),
         open_engine(config(kind="ray"), ""),
