@@ -44,7 +44,8 @@ from negset.probing.report import MEASURE, plan_folds, probe_sets, report_sets
 from negset.probing.selecting import ledger_key, read_ledger, select_set
 from negset.snapshot import Snapshot, open_snapshot
 from negset.text import normalise_text
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
+from schemas.train import TrainConfig
 from tasks.place import Place
 
 SPLITS: Final = {"cosqa": {"dev": "train", "qa-dev": "train", "test": "test"}}

@@ -25,7 +25,7 @@ import torch
 from benchmarks.pairs import draw_texts, examples_of, transformer_start
 from negset.training.loop import clear_run, train_encoder
 from negset.training.model import open_model
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NEVER = 10**9
 TOKENS = (32, 128)

@@ -49,9 +49,10 @@ from negset.training.objective import losses
 from negset.training.run import measure
 from negset.training.signals import Guide, Signals, teacher_scores
 from negset.vectors import find_vectors, open_vectors, vectors_fingerprint
-from schemas.config import SHUFFLED, BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import EncoderRef
+from schemas.train import SHUFFLED, TrainConfig
 from tasks.place import Place
 
 LIMITS: Final = {"train": 4000, "test": 3000}

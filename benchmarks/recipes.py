@@ -15,7 +15,8 @@ from pathlib import Path
 from flows.commands.demo import DEMO
 from flows.session import prefect_session
 from negset.configuration import load_build_config
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
+from schemas.train import TrainConfig
 
 _RECIPES = "perc-pos,naive,random,shifted,abs,margin-pos,star"
 

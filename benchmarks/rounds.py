@@ -27,8 +27,9 @@ from negset.lots import id_keys
 from negset.probing.bootstrap import compare_with
 from negset.rounds.report import RoundsReport, read_rounds, read_values, rounds_table
 from negset.text import normalise_text
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 LIMIT: Final = 4000
 EPOCHS: Final = 5

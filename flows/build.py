@@ -1,7 +1,6 @@
 """Build a negative set: ingest, encode, mine, select, validate, publish."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from prefect import flow
@@ -9,7 +8,6 @@ from prefect import flow
 from flows.runners.crew import Crew, alone, open_crew
 from flows.runners.sharing import share_cells, share_selection, share_texts
 from negset import building
-from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
@@ -40,6 +38,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from tasks.embed import embed, prepare
+from tasks.freshness import tell_fresh
 from tasks.index import index
 from tasks.ingest import ingest
 from tasks.mine import count_terms, group_duplicates, mine
@@ -67,7 +66,10 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
         selected = _selected(crew, refs, store)
         report = _validated(crew, selected, refs.mining.snapshot, store)
         facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
-        return _published(crew, facts, selected, report, refs.mining.snapshot, store)
+        published = _published(crew, facts, selected, report, refs.mining.snapshot, store)
+    if round_of is None and not config.partition:
+        tell_fresh(config.name)
+    return published
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
@@ -79,12 +81,6 @@ def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
 def _ledger(crew: Crew, store: Store) -> LedgerRefs:
     snapshot = ingest_source(crew.config, store, crew)
     return _taught(crew, _mined(crew, _materials(crew, snapshot, store), store), store)
-
-
-@flow(name="build-from-file")
-def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
-    """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
-    return build(load_build_config(Path(config), overrides or []))
 
 
 def ingest_source(config: BuildConfig, store: Store, crew: Crew | None = None) -> SnapshotRef:

@@ -6,7 +6,7 @@ A subcommand imports what it needs when it runs, so that `--help` answers at onc
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from negset.errors import NegsetError
@@ -16,6 +16,8 @@ _COMMANDS = {
     "build": "build, check and publish a negative set",
     "backfill": "build the partitions of a dataset that are missing, failed or out of date",
     "status": "show how every partition of a dataset stands",
+    "deploy": "register schedules and what looks after their runs on a Prefect server",
+    "doctor": "check this machine, the store and the Prefect server, and say how to mend what is wrong",
     "train": "train an encoder on a published set and measure it before and after",
     "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
@@ -27,6 +29,11 @@ _COMMANDS = {
     "losses": "list the losses that an encoder can be trained by, or show one with its options",
     "show": "show a set, or one of its queries with all that was chosen and rejected",
     "verify": "check a published set against its manifest",
+    "diff": "compare two versions of a set, and say whether a reader can take the new one",
+    "explain": "say why a document is, or is not, a negative of a query",
+    "history": "list the versions of a set, oldest first",
+    "rollback": "point a set back to an earlier version",
+    "tag": "give a version of a set a name",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
     "ablate": "compare hard, easy, random and mixed negatives of one size: does it matter?",
     "transfer": "measure what training on one domain or set does to another",
@@ -78,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_partition(made[name])
     _add_backfill(made["backfill"])
     _add_status(made["status"])
+    _add_deploy(made["deploy"])
+    _add_doctor(made["doctor"])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -101,12 +110,39 @@ def _parser() -> argparse.ArgumentParser:
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    _add_versions(made)
     _add_probe(made["probe"])
     _add_tune(made["tune"])
     _add_ablate(made["ablate"])
     _add_transfer(made["transfer"])
     made["demo"].add_argument("--home", metavar="FOLDER", default=".negset", help="where to put it (default .negset)")
     return parser
+
+
+def _add_versions(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add what the commands on the versions of a set take."""
+    made["diff"].add_argument("old", metavar="OLD", help="folder of the old version, or SET@VERSION, or SET@TAG")
+    made["diff"].add_argument("new", metavar="NEW", help="the new one; a folder of a set means its latest version")
+    made["explain"].add_argument("set", metavar="SET", help="folder of a set or of one version")
+    made["explain"].add_argument("query", metavar="QUERY", help="id of the query")
+    made["explain"].add_argument("doc", metavar="DOC", help="id of the document")
+    made["explain"].add_argument(
+        "--config", metavar="CONFIG", help="build file of the set: ask every miner and every rule again"
+    )
+    _add_overrides(made["explain"])
+    _add_as_of(made["explain"])
+    _add_partition(made["explain"])
+    for name in ("history", "rollback", "tag"):
+        made[name].add_argument("set", metavar="SET", help="folder or address of a set")
+    made["rollback"].add_argument(
+        "version", nargs="?", default="", metavar="VERSION", help="version or tag (default: the one before the latest)"
+    )
+    made["tag"].add_argument("version", metavar="VERSION", help="id of the version, its first digits, or latest")
+    made["tag"].add_argument("name", metavar="NAME", help="name: small letters, digits, '.', '_' and '-'")
+    made["tag"].add_argument("--move", action="store_true", help="take the name from another version that has it")
+    made["tag"].add_argument("--delete", action="store_true", help="take the name from VERSION")
+    for name in ("diff", "explain", "history"):
+        made[name].add_argument("--json", metavar="FILE", help="write it there too")
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:
@@ -283,7 +319,10 @@ def _add_partition(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument(
-        "--only", choices=("missing", "failed", "stale"), default="", help="build only these (default: all three)"
+        "--only",
+        choices=("holes", "missing", "failed", "stale"),
+        default="",
+        help="build only these; holes are missing or failed (default: all)",
     )
     parser.add_argument("--max-parallel", type=int, default=1, metavar="N", help="partitions at a time (default 1)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and build nothing")
@@ -293,6 +332,25 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
 def _add_status(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument("--json", metavar="FILE", help="write it there too")
+
+
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML), with a section [schedule]")
+    parser.add_argument("--work-pool", default="negset", metavar="POOL", help="work pool of its runs (default negset)")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--cron", metavar="CRON", help="when it is built: short for --set schedule.cron=CRON")
+    times.add_argument("--interval", metavar="TIME", help="such as 6h: short for --set schedule.interval=TIME")
+    parser.add_argument("--timezone", metavar="ZONE", help="short for --set schedule.timezone=ZONE")
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML) of the train and rounds deployments")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--write", metavar="FILE", help="write a prefect.yaml of the deployments instead")
+    _add_overrides(parser)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="build file (TOML) to check for too")
+    parser.add_argument("--json", metavar="FILE", help="write what was found there too; - for the standard output")
+    _add_overrides(parser)
 
 
 def _add_range(parser: argparse.ArgumentParser) -> None:

@@ -32,11 +32,12 @@ from negset.rounds.loop import (
 from negset.rounds.report import RoundsReport, write_rounds, write_values
 from negset.rounds.survey import survey_fingerprint
 from negset.store import MANIFEST, Store, make_folder, read_json, write_durably
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
 from schemas.manifest import RoundIdentity
 from schemas.refs import EncoderRef, NegativeSetRef, ScoresRef, SnapshotRef, SurveyRef
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 from tasks import rounds as rooms
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache

@@ -10,9 +10,9 @@ from negset.publishing.manifest import version_id
 from negset.publishing.reading import read_set
 from negset.store import Store
 from schemas.batches import PlanRequest
-from schemas.config import SHUFFLED, TrainConfig, usual_epochs
 from schemas.encoder import EncoderConfig
 from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
+from schemas.train import SHUFFLED, TrainConfig, usual_epochs
 from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache

@@ -24,7 +24,6 @@ from negset.indexes.report import IndexReport, read_report
 from negset.mining import budget, ledger, query_choice, recipe
 from negset.mining import cells as mining_cells
 from negset.mining.miner import MiningInputs, find_miner
-from negset.mining.positives import labelled_positives
 from negset.mining.statistics import open_statistics
 from negset.mining.times import grace_of
 from negset.periods.own_counts import own_counts
@@ -178,11 +177,7 @@ def scored_blocks(
 ) -> Iterator[pl.DataFrame]:
     """Yield the candidate frames of what was mined, or of `some` blocks, with the scores that `bound` asks for."""
     blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress, some)
-    if not refs.scores:
-        return blocks
-    scores = {teacher: scoring.open_scores(store, ref) for teacher, ref in refs.scores.items()}
-    shape = (inputs.snapshot.queries().height, refs.mining.snapshot.rows)
-    return scoring.with_scores(blocks, scores, labelled_positives(inputs.snapshot), shape)
+    return scoring.taught_blocks(blocks, refs.scores, inputs.snapshot, refs.mining.snapshot.rows, store)
 
 
 def guide_encoder_of(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> str:

@@ -52,8 +52,11 @@ def cache_key(context: TaskRunContext, parameters: dict[str, object]) -> str:
 
 
 def is_transient(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
-    """Say whether a failure may pass by itself."""
-    return isinstance(state.result(raise_on_failure=False), TransientError)
+    """Say whether a failure may pass by itself: what we call so, and a connection that broke or timed out.
+
+    All else fails at once: a wrong configuration, a gate that says no, damaged data, a full disk.
+    """
+    return isinstance(state.result(raise_on_failure=False), TransientError | ConnectionError | TimeoutError)
 
 
 def room(name: str) -> Callable[[Callable[P, RefT]], Task[P, RefT]]:

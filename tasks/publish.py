@@ -1,7 +1,5 @@
 """Publish a set that passed its gates."""
 
-import getpass
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from schemas.manifest import SetCounts, SetFacts
 from schemas.refs import NegativeSetRef, ReportRef, SelectionRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
-from tasks.sets import bring_set, bring_version
+from tasks.sets import bring_set, bring_version, user_name
 
 
 @room("publish")
@@ -40,7 +38,7 @@ def publish(
         snapshot=open_snapshot(store, snapshot),
         rows_sha256=selection_digests(store, selected),
     )
-    by, at = _publisher(), datetime.now(UTC)
+    by, at = user_name(), datetime.now(UTC)
     published = publish_set(draft, place.sets_folder(), by=by, at=at)
     shared = place.shared_sets()
     if shared is not None:
@@ -70,9 +68,9 @@ def point_back(place: Place, dataset: str, version: str) -> None:
     home, shared = place.sets_folder() / dataset, place.shared_sets()
     digest = file_digest(bring_version(place, dataset, version) / MANIFEST)
     if shared is None:
-        point_to(home, version, digest, by=_publisher(), at=datetime.now(UTC))
+        point_to(home, version, digest, by=user_name(), at=datetime.now(UTC))
     else:
-        move_latest(shared, dataset, version, digest, by=_publisher(), at=datetime.now(UTC))
+        move_latest(shared, dataset, version, digest, by=user_name(), at=datetime.now(UTC))
         bring_set(place, dataset)
 
 
@@ -80,14 +78,6 @@ def _attempt() -> str:
     """Name what is tried again when the store did not answer: the run of this task, the same in each of its retries."""
     context = TaskRunContext.get()
     return str(context.task_run.id) if context is not None else ""
-
-
-def _publisher() -> str:
-    """Name who runs this; a container's user may have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _record(store: Store, fingerprint: str) -> Path:

@@ -9,8 +9,8 @@ from prefect.cache_policies import NO_CACHE
 from negset.errors import ValidationFailed
 from negset.snapshot import open_snapshot
 from negset.store import write_durably
-from schemas.config import TrainConfig
 from schemas.refs import CheckpointRef, SnapshotRef
+from schemas.train import TrainConfig
 from tasks.place import Place
 
 

@@ -13,7 +13,6 @@ from negset.snapshot import open_snapshot
 from negset.store import Store
 from negset.teaching.scoring import open_scores
 from negset.vectors import open_vectors
-from schemas.config import TrainConfig
 from schemas.refs import (
     CheckpointRef,
     EncoderRef,
@@ -26,6 +25,7 @@ from schemas.refs import (
 )
 from schemas.rounds import RoundsConfig
 from schemas.teach import CrossEncoderConfig
+from schemas.train import TrainConfig
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress

@@ -19,9 +19,9 @@ from negset.snapshot import open_snapshot
 from negset.store import Store, read_json
 from negset.training.examples import SetTables
 from negset.training.option_files import by_content
-from schemas.config import TrainConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import BatchPlanRef, CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
+from schemas.train import TrainConfig
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import Report, shown_progress

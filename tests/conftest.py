@@ -329,8 +329,19 @@ def bucket(s3_server, monkeypatch, request) -> Iterator[Bucket]:
 
 @pytest.fixture
 def monthly_file(tmp_path: Path) -> Path:
-    """Give a build file for a dataset of three months: in each a corpus that grew, for the same queries."""
-    draw, folder = random.Random(7), tmp_path / "log"
+    """Give a build file for a dataset of three months."""
+    return write_monthly(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def monthly_world() -> Callable[[Path], Path]:
+    """Give `write_monthly`."""
+    return write_monthly
+
+
+def write_monthly(home: Path) -> Path:
+    """Write a build file for a dataset of three months: in each a corpus that grew, for the same queries."""
+    draw, folder = random.Random(7), home / "log"
     texts = {
         f"d{month}{place:02}": " ".join(draw.choices(WORDS, k=12)) + f" item{month}{place}"
         for month in (1, 2, 3)
@@ -346,7 +357,7 @@ def monthly_file(tmp_path: Path) -> Path:
     corpus = pl.read_parquet(folder / "corpus.parquet")
     dated = corpus.with_columns(created_at=pl.format("2024-0{}-02", pl.col("doc_id").str.slice(1, 1)))
     dated.write_parquet(folder / "corpus.parquet")
-    path = tmp_path / "monthly.toml"
+    path = home / "monthly.toml"
     path.write_text(
         'name = "log"\n[source]\nformat = "parquet"\npath = "log"\npartition_by = "created_at"\n'
         '[encoder]\nbackend = "hashing"\ndimensions = 16\n[mine]\nminers = ["dense"]\ndepth = 20\n'

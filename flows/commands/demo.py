@@ -6,8 +6,9 @@ from pathlib import Path
 
 from flows.commands.reports import describe_set, describe_training
 from flows.session import prefect_session
-from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig, TrainConfig
+from schemas.config import BuildConfig, MineConfig, RecipeConfig, SourceConfig
 from schemas.encoder import EncoderConfig
+from schemas.train import TrainConfig
 
 DEMO = BuildConfig(
     name="docstrings",

@@ -120,8 +120,8 @@ def explain(report: "TuneReport") -> list[str]:
     if report.shared:
         lines.append(
             f"  {report.shared:,} of {report.queries:,} queries were measured by a probe that was trained on one of "
-            "their positives: too many queries are linked by shared positives to keep them in one fold. Recipes that "
-            "teach documents by heart look better here than they are"
+            "their positives. Where the queries to come ask for other documents, recipes that teach documents by "
+            "heart look better here than they are"
         )
     alike = [row.name for row in report.rows if row.finalist and row.below_chosen and not row.below_chosen.real]
     if alike:

@@ -8,11 +8,13 @@ A file of a rule folder holds one rule of the same name; nothing else lists it.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,6 +96,9 @@ class Rule:
 
 
 _REGISTRY: dict[str, Rule] = {}
+TRACES: Final = ("traced_hit", "traced_value", "traced_threshold")
+"""Columns that a traced rule adds: what it found of every candidate, rejected or not."""
+_TRACED: ContextVar[bool] = ContextVar("traced", default=False)
 
 
 def rule(
@@ -181,9 +186,22 @@ def reject(
         "rejected_value": none if value is None else value.cast(pl.Float64),
         "rejected_threshold": none if threshold is None else threshold.cast(pl.Float64),
     }
+    if _TRACED.get():
+        found = (hit, verdict["rejected_value"], verdict["rejected_threshold"])
+        candidates = candidates.with_columns(**dict(zip(TRACES, found, strict=True)))
     return candidates.with_columns(
         **{name: pl.when(hit).then(found).otherwise(pl.col(name)) for name, found in verdict.items()}
     )
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    """Let the rules that are applied in this block add the columns `TRACES`."""
+    token = _TRACED.set(True)
+    try:
+        yield
+    finally:
+        _TRACED.reset(token)
 
 
 def relabel(

@@ -85,7 +85,7 @@ def select_blocks(
 
 def _select(block: pl.DataFrame, inputs: SelectionInputs, recipe: BoundRecipe, queries: pl.DataFrame) -> Selection:
     _check_scores(block, inputs)
-    judged = apply_rules(_attach(block, inputs, queries), recipe)
+    judged = apply_rules(attach(block, inputs, queries), recipe)
     if len(bare := _bare(inputs, judged.filter("relabelled").get_column("query"))):
         kept = ~pl.col("query").is_in(bare.implode())
         judged = judged.with_columns(pl.when(kept).then(name).alias(name) for name in ("position", "sample_prob"))
@@ -125,7 +125,7 @@ def _check_scores(block: pl.DataFrame, inputs: SelectionInputs) -> None:
         raise ContractError(message)
 
 
-def _attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame) -> pl.DataFrame:
+def attach(block: pl.DataFrame, inputs: SelectionInputs, queries: pl.DataFrame) -> pl.DataFrame:
     """Keep the candidates of asked queries without a reason to drop them, and add what rules read and fill."""
     taken = queries.filter(pl.col("asked") & pl.col("reason").is_null())["query"]
     kept = _in_order(block.filter(pl.col("query").is_in(taken.implode())))

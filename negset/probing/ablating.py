@@ -8,7 +8,7 @@ from negset.probing.ablation import FOLDS, AblationReport, ablate
 from negset.probing.candidates import list_candidates
 from negset.probing.collection import ProbeCollection, group_rows, open_collection
 from negset.probing.compositions import composable, compose
-from negset.probing.folds import cross_folds, draw_rows
+from negset.probing.folds import asks_for_new_documents, cross_folds, draw_rows
 from negset.probing.opening import open_probe
 from negset.probing.report import Step
 from negset.probing.selecting import passing_candidates, read_ledger
@@ -43,7 +43,8 @@ def ablate_mined(
     encoder = refs.mining.encoder
     probe = open_probe("adapter", snapshot, collection, encoder.content if encoder else "", store)
     # Drawn first: what does not train is neither read nor counted in the budget.
-    trainable = collection.of_splits(training_splits(config, collection))
+    splits = training_splits(config, collection)
+    trainable = collection.of_splits(splits)
     pool = draw_rows(collection, trainable, QUERY_LIMIT, f"{seed}:ablation")
     candidate = list_candidates(config, [config.recipe.name]).tried[0]
     passing = passing_candidates(candidate, read_ledger(candidate, refs, store, pool), store, pool)
@@ -55,7 +56,8 @@ def ablate_mined(
             f"least {LEAST} are needed: mine deeper (mine.depth) or give a smaller --negatives"
         )
         raise ConfigError(message)
-    folds = cross_folds(collection, rows, FOLDS, limit=QUERY_LIMIT, seed=seed)
+    apart = asks_for_new_documents(collection, splits)
+    folds = cross_folds(collection, rows, FOLDS, limit=QUERY_LIMIT, seed=seed, positives_apart=apart)
     tell(f"{len(rows):,} of {len(pool):,} training queries drawn have enough candidates")
     return ablate(
         probe,

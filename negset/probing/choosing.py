@@ -6,6 +6,7 @@ from negset import building
 from negset.errors import ConfigError
 from negset.probing.candidates import Candidate, Candidates
 from negset.probing.collection import ProbeCollection, open_collection
+from negset.probing.distinct import distinct_sets
 from negset.probing.examples import ProbeSet
 from negset.probing.halving import plan_rounds
 from negset.probing.opening import Kind, open_probe
@@ -70,11 +71,12 @@ def choose_recipe(
     probe = open_probe(kind, snapshot, collection, encoder.content if encoder else "", store)
     folds = plan_tuning(collection, training_splits(config, collection), seed)
     there = [candidate for candidate in candidates.tried if ledger_key(candidate) in refs]
-    sets = _select(there, refs, collection, store, pool_of(folds), tell)
+    sets, repeated = distinct_sets(there, _select(there, refs, collection, store, pool_of(folds), tell))
     report = tune(probe, collection, folds, sets, budget=budget, seed=seed, tell=tell)
     missing = [candidate for candidate in candidates.tried if ledger_key(candidate) not in refs]
     left_out = {
         **candidates.left_out,
+        **repeated,
         **{candidate.name: reasons[ledger_key(candidate)] for candidate in missing},
         **dict.fromkeys(report.idle, "it gives no negatives to train on"),
     }

@@ -1,6 +1,7 @@
 """Which queries a probe trains on and which it is measured on: never the same text on both sides.
 
-Cross folds also keep queries that share a positive on one side, or they would measure what was memorised of it.
+Cross folds also keep queries that share a positive on one side where the queries to come ask for other documents, or
+they would measure what was memorised of it. Where those ask for the same documents again, that is what counts.
 """
 
 from dataclasses import dataclass
@@ -43,17 +44,37 @@ def hold_out_split(
     )
 
 
-def cross_folds(collection: ProbeCollection, rows: Rows, count: int, *, limit: int, seed: int) -> tuple[Fold, ...]:
+def asks_for_new_documents(collection: ProbeCollection, splits: tuple[str, ...]) -> bool:
+    """Say whether queries outside `splits` ask for other documents than those of `splits`, which are trained on.
+
+    They do where they share a positive with them less than half as often as those among each other. Of queries outside
+    only this is looked at. Without any, those to come are taken to be like those of `splits`: they do not.
+    """
+    trained = collection.of_splits(splits)
+    others = collection.of_splits(tuple(name for name in collection.splits() if name not in splits))
+    if not len(others):
+        return False
+    asked = _positive_pairs(collection, trained)[1]
+    documents, times = np.unique(asked, return_counts=True)
+    again = _asking_for(collection, others, documents) / len(others)
+    among = _asking_for(collection, trained, documents[times > 1]) / max(len(trained), 1)
+    return again < among / 2
+
+
+def cross_folds(
+    collection: ProbeCollection, rows: Rows, count: int, *, limit: int, seed: int, positives_apart: bool
+) -> tuple[Fold, ...]:
     """Cut the queries `rows` into `count` folds; each is held out once and trained on otherwise.
 
-    Queries linked by a shared text or positive, directly or through others, stay in one fold; of those linked so to
-    more than a fold's size, only equal texts do (`shared_positives` counts the rest). Largest groups first, each goes
-    to the smallest fold; ties by the lots of texts. Of more than `limit` queries those with the smallest lots are used.
-    Raises ConfigError where a fold would be empty.
+    Queries of equal text stay in one fold. With `positives_apart` those linked by a shared positive, directly or
+    through others, do too, unless they are more than a fold's size (`shared_positives` counts what that leaves).
+    Largest groups first, each goes to the smallest fold; ties by the lots of texts. Of more than `limit` queries those
+    with the smallest lots are used. Raises ConfigError where a fold would be empty.
     """
     pool = draw_rows(collection, rows, limit, f"{seed}:pool")
     texts = np.unique(collection.text_keys[pool], return_inverse=True)[1].reshape(-1)
-    groups = linked_groups(texts, *_positive_pairs(collection, pool), len(pool) / count)
+    largest = len(pool) / count if positives_apart else 0
+    groups = linked_groups(texts, *_positive_pairs(collection, pool), largest)
     fold_of = deal_groups(groups, mix(collection.text_keys[pool] ^ id_keys([f"{seed}:fold"])), count)
     if len(np.unique(fold_of)) < count:
         message = (
@@ -68,10 +89,15 @@ def shared_positives(collection: ProbeCollection, folds: tuple[Fold, ...]) -> in
     """Count the held-out queries of all `folds` that share a positive with a query trained on in the same fold."""
     found = 0
     for fold in folds:
-        query, doc = _positive_pairs(collection, fold.held_out)
         trained = _positive_pairs(collection, fold.trained)[1]
-        found += len(np.unique(query[np.isin(doc, trained)]))
+        found += _asking_for(collection, fold.held_out, trained)
     return found
+
+
+def _asking_for(collection: ProbeCollection, rows: Rows, documents: Rows) -> int:
+    """Count the query `rows` with a positive among `documents`."""
+    query, doc = _positive_pairs(collection, rows)
+    return len(np.unique(query[np.isin(doc, documents)]))
 
 
 def _positive_pairs(collection: ProbeCollection, rows: Rows) -> tuple[Rows, Rows]:

@@ -76,7 +76,7 @@ def plan_folds(collection: ProbeCollection, split: str, seeds: int, seed: int) -
         message = "without a split to hold out, each run holds out a part of its own: give --seeds 2 or more"
         raise ConfigError(message)
     rows = collection.of_splits(tuple(collection.splits()))
-    folds = cross_folds(collection, rows, seeds, limit=TRAINED_LIMIT, seed=seed)
+    folds = cross_folds(collection, rows, seeds, limit=TRAINED_LIMIT, seed=seed, positives_apart=False)
     return folds, f"one of {seeds} parts of the queries in each run, trained on the others"
 
 

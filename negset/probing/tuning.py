@@ -1,7 +1,8 @@
 """Choose a recipe by measurement: probe many on held-out parts of the training queries and say what is known after it.
 
 The training queries are cut into folds. Every run trains on all folds but one and measures that one, so that after a
-round over the folds each query was measured once by a probe that never saw it. The split `test` is not read.
+round over the folds each query was measured once by a probe that never saw it. Of other splits only this is read:
+whether their queries ask for the documents that training queries ask for.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from negset.probing.bootstrap import Difference, Interval, Values, chosen_interv
 from negset.probing.candidates import CURRENT
 from negset.probing.collection import ProbeCollection
 from negset.probing.examples import ProbeSet, random_set
-from negset.probing.folds import Fold, cross_folds, shared_positives
+from negset.probing.folds import Fold, asks_for_new_documents, cross_folds, shared_positives
 from negset.probing.halving import plan_rounds, run_rounds
 from negset.probing.measuring import Measured, Probe, measure_set, measure_untrained
 from negset.probing.report import MEASURE, TEST, Step
@@ -90,8 +91,9 @@ def training_splits(config: BuildConfig, collection: ProbeCollection) -> tuple[s
 
 
 def plan_tuning(collection: ProbeCollection, splits: tuple[str, ...], seed: int) -> tuple[Fold, ...]:
-    """Cut the queries of `splits` into folds; raise ConfigError where they are too few."""
-    return cross_folds(collection, collection.of_splits(splits), FOLDS, limit=QUERY_LIMIT, seed=seed)
+    """Cut the queries of `splits` into folds, held out as queries to come will be; ConfigError for too few of them."""
+    apart, rows = asks_for_new_documents(collection, splits), collection.of_splits(splits)
+    return cross_folds(collection, rows, FOLDS, limit=QUERY_LIMIT, seed=seed, positives_apart=apart)
 
 
 def pool_of(folds: Sequence[Fold]) -> Rows:

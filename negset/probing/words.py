@@ -16,7 +16,7 @@ from negset.probing.examples import ProbeSet, draw_epoch
 from negset.training.bag import BagModule, count_words, open_bag
 from negset.training.examples import Rows
 from negset.training.model import StaticStart
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 RATE, EPOCHS, BATCH = 3e-3, 3, 128
 

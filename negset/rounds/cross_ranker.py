@@ -24,9 +24,9 @@ from negset.training.batches import shuffled_plan, turns
 from negset.training.examples import Examples, Rows
 from negset.training.losses.ar2 import ranker_losses
 from negset.training.schedule import rate_factor
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
 from schemas.teach import CrossEncoderConfig
+from schemas.train import TrainConfig
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder

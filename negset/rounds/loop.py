@@ -17,10 +17,11 @@ from negset.rounds.report import RoundsReport
 from negset.rounds.survey import Survey, measures, open_survey
 from negset.store import Store, read_json
 from negset.training.option_files import by_content
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
 from schemas.refs import NegativeSetRef, SurveyRef
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 if TYPE_CHECKING:
     from negset.rounds.training import World

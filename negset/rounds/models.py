@@ -21,7 +21,7 @@ from negset.store import read_json
 from negset.training.bag import open_bag
 from negset.training.examples import Rows
 from negset.training.model import Embed, Pace, StaticStart, Trainable, open_model
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 _STATIC: Final = "0_StaticEmbedding"
 

@@ -29,8 +29,8 @@ from negset.training.examples import Examples, SetTables, build_examples
 from negset.training.loop import Training, clear_run, train_encoder
 from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.signals import Signals, read_signals
-from schemas.config import SHUFFLED, TrainConfig
 from schemas.rounds import RoundsConfig, Strategy
+from schemas.train import SHUFFLED, TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot

@@ -9,8 +9,8 @@ from negset.errors import ConfigError
 from negset.probing.collection import ProbeCollection
 from negset.probing.folds import cross_folds
 from negset.training.examples import Rows
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def deal_roles(collection: ProbeCollection, train: TrainConfig, rounds: RoundsCo
             message = f"no query of split {split!r} has a positive; {_known(collection)}. Set rounds.validation_split"
             raise ConfigError(message)
     else:
-        folds = cross_folds(collection, free, max(2, round(1 / rounds.validation)), limit=len(free), seed=train.seed)
+        count = max(2, round(1 / rounds.validation))
+        folds = cross_folds(collection, free, count, limit=len(free), seed=train.seed, positives_apart=True)
         validation = folds[0].held_out
     trained = np.setdiff1d(free, validation)
     return Roles(trained[~np.isin(texts[trained], texts[validation])], validation, held_out)

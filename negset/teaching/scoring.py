@@ -14,7 +14,9 @@ from negset.errors import ConfigError, ContractError
 from negset.fingerprint import fingerprint
 from negset.mining.ledger import Ledger, block_frame, computed_scores, open_ledger
 from negset.mining.miner import MiningInputs
+from negset.mining.positives import labelled_positives
 from negset.progress import Progress, no_progress
+from negset.snapshot import Snapshot
 from negset.store import Store
 from negset.teaching.pair_cache import cached_scores, pair_keys
 from negset.teaching.teacher import NO_SECRETS, OpenTeacher, Pairs, TeachingInputs, find_teacher, pack
@@ -105,6 +107,16 @@ def open_scores(store: Store, ref: ScoresRef) -> Scores:
     """Open the scores of `ref` after checking every file."""
     folder = store.open(ScoresRef.kind, ref.fingerprint)
     return Scores(*(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (PAIRS, SCORES)))
+
+
+def taught_blocks(
+    frames: Iterator[pl.DataFrame], refs: Mapping[str, ScoresRef], snapshot: Snapshot, documents: int, store: Store
+) -> Iterator[pl.DataFrame]:
+    """Add to each of the candidate `frames` what the teachers of `refs` gave; `documents` counts the snapshot's."""
+    if not refs:
+        return frames
+    scores = {teacher: open_scores(store, ref) for teacher, ref in refs.items()}
+    return with_scores(frames, scores, labelled_positives(snapshot), (snapshot.queries().height, documents))
 
 
 def with_scores(

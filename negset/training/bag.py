@@ -25,7 +25,7 @@ from negset.store import write_durably
 from negset.training.examples import Rows
 from negset.training.model import Embed, Pace, StaticStart
 from negset.training.sophia import Sophia
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 UNKNOWN: Final = "[UNK]"
 """Token 0: what every word that is not in the vocabulary becomes. It counts only where no word is known."""

@@ -18,7 +18,7 @@ from negset.training.gathers import HostGather, PairGather
 from negset.training.model import Embed, Trainable
 from negset.training.objective import Loss, LossInputs, LossParams, MemoryInputs, Moment, Need, find_loss, loss_params
 from negset.training.signals import NO_SIGNALS, Signals
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 @dataclass(frozen=True)

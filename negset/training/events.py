@@ -9,7 +9,7 @@ from typing import Final
 
 from negset.errors import ConfigError
 from negset.training.records import StepFigures, Tell, tell_nobody
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 EVENTS: Final = "events"
 """Folder of the TensorBoard files, in the folder of the run: `tensorboard --logdir` reads it."""

@@ -18,7 +18,7 @@ from negset.lots import id_keys, mix
 from negset.training.batches import turns
 from negset.training.examples import Examples, Rows
 from negset.training.model import Trainable
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 DOCUMENTS: Final = 5000
 """Documents of a run up to which its loss is compared with that over all of them."""

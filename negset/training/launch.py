@@ -19,7 +19,7 @@ from negset.training.model import StaticStart, Trainable, open_model
 from negset.training.processes import Backend, Say, run_processes
 from negset.training.records import StepFigures, Tell, tell_nobody
 from negset.training.signals import NO_SIGNALS, Signals
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 @dataclass(frozen=True)

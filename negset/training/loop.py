@@ -42,7 +42,7 @@ from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor,
 from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
 from negset.training.step import take_step
-from schemas.config import SHUFFLED, TrainConfig
+from schemas.train import SHUFFLED, TrainConfig
 
 VERSION: Final = 3
 MODEL: Final = "model"

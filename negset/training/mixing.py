@@ -26,7 +26,7 @@ from negset.publishing.reading import PublishedSet
 from negset.training.batches import Planned, collate_batch, shuffled_plan
 from negset.training.examples import Examples, SetTables, build_examples
 from negset.training.merging import Mixture, check_folders
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 RATE: Final = 0.05
 """Peak rate of the logits of the shares and of the scale; it falls to 0 along a cosine."""

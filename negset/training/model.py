@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from negset.encoders.encoder import Role
 from negset.errors import ConfigError
 from negset.training.examples import Rows
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 Embed = Callable[[Rows], torch.Tensor]
 """Turn row numbers of texts into their vectors of length one, with gradients, (n, d)."""

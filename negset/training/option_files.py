@@ -6,7 +6,7 @@ from pathlib import Path
 
 from negset.errors import ConfigError
 from negset.fingerprint import file_digest
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 Options = Mapping[str, str | int | float | bool]
 

@@ -85,11 +85,13 @@ def _listen(started: Mapping[int, tuple[SpawnProcess, Connection]], hear: Say) -
 def _receive(rank: int, started: Mapping[int, tuple[SpawnProcess, Connection]]) -> tuple[str, Any]:
     process, heard = started[rank]
     try:
-        # Plain pickle: multiprocessing's own hands tensors over through a process that may have ended.
-        kind, value = pickle.loads(heard.recv_bytes())  # noqa: S301 - our own process wrote it
+        message = heard.recv_bytes()
     except (EOFError, OSError):
         # Its end of the pipe closed without a word.
         return "error", (time.monotonic(), _death(rank, len(started), process))
+    # Plain pickle: multiprocessing's own hands tensors over through a process that may have ended. Outside the block:
+    # what cannot be read is no death.
+    kind, value = pickle.loads(message)  # noqa: S301 - our own process wrote it
     return kind, value
 
 

@@ -22,7 +22,7 @@ from negset.training.batches import Planned
 from negset.training.checkpoint import Position
 from negset.training.examples import Examples, Groups, Rows
 from negset.training.model import Trainable
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 EPSILON: Final = 1e-6
 """Canonical scores have 6 digits: what differs by less is the same."""

@@ -43,7 +43,7 @@ from negset.training.reports.run_files import (
     write_records,
 )
 from negset.training.signals import Taught, count_taught, read_signals
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot

@@ -18,7 +18,7 @@ from negset.errors import ConfigError, ContractError, hint, listed
 from negset.fingerprint import fingerprint
 from negset.store import write_durably
 from negset.training.examples import Examples, Groups, Rows, SetTables, document_rows
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 GUIDE: Final = "guide.safetensors"
 """File of a run's guide vectors, in its folder."""

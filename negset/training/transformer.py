@@ -21,7 +21,7 @@ from negset.store import storage_fault
 from negset.training.examples import Rows
 from negset.training.model import Embed, Pace
 from negset.training.sophia import Sophia
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 PACE: Final = Pace(epochs=1, warm_up=0.1, gradient_limit=1.0)
 RATE: Final = 2e-5

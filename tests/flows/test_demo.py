@@ -68,9 +68,9 @@ def test_tune_tries_recipes_or_says_why_not(prefect_server, home, build_of_demo,
     found = json.loads(out.read_text())
     tried = {row["name"].split(" ")[0] for row in found["rows"]}
     assert tried == {"as", "naive", "star", "gistembed", "look"}  # "as configured"
-    assert {name.split(" ")[0] for name in found["left_out"]} == {"sample4geo", "reviewed"}
+    repeated = {name for name, why in found["left_out"].items() if why.startswith("it chooses the same negatives")}
+    assert {name.split(" ")[0] for name in set(found["left_out"]) - repeated} == {"sample4geo", "reviewed"}
     assert all(found["left_out"].values())
-    assert found["shared"] == 0
     said = capsys.readouterr().out
     assert re.search(r"^not tried: sample4geo: .*geo", said, re.MULTILINE)
     assert re.search(r"^chosen: ", said, re.MULTILINE)

@@ -15,8 +15,8 @@ from negset.publishing.verify import verify_set
 from negset.rounds import loop
 from negset.rounds.deciding import Decision, decide
 from negset.rounds.report import read_rounds
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 pytestmark = pytest.mark.flow
 

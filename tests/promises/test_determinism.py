@@ -30,16 +30,17 @@ from negset.store import Store
 from schemas.config import BuildConfig
 from tasks.gates import check_set
 
-config, home = BuildConfig.model_validate_json(sys.argv[2]), Path(sys.argv[3])
-store = Store(home / "store")
-found = select_set(config, store)
-snapshot = open_snapshot(store, found.refs.mining.snapshot)
-selection = building.selection_folder(found.folder)
-check_set(found.folder, selection, snapshot, building.expectations(config), home / "gates", config.mine.splits)
-counts = building.selection_counts(store, found.ref)
-facts = building.describe(config, found.refs, store)
-draft = Draft(found.folder, home / "gates", facts, counts, selection, snapshot)
-print(publish_set(draft, home / "sets", by="test", at=datetime.now(UTC)).fingerprint)
+for text, folder in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+    config, home = BuildConfig.model_validate_json(text), Path(folder)
+    store = Store(home / "store")
+    found = select_set(config, store)
+    snapshot = open_snapshot(store, found.refs.mining.snapshot)
+    selection = building.selection_folder(found.folder)
+    check_set(found.folder, selection, snapshot, building.expectations(config), home / "gates", config.mine.splits)
+    counts = building.selection_counts(store, found.ref)
+    facts = building.describe(config, found.refs, store)
+    draft = Draft(found.folder, home / "gates", facts, counts, selection, snapshot)
+    print(publish_set(draft, home / "sets", by="test", at=datetime.now(UTC)).fingerprint)
 """
 
 
@@ -73,31 +74,40 @@ def _write(folder: Path, seed: int | None) -> None:
         rows.write_parquet(folder / f"{name}.parquet")
 
 
+def _config(source: Path, number: int, cut: dict[str, object], block: int) -> BuildConfig:
+    return BuildConfig(
+        name="same",
+        source=SourceConfig(format="parquet", path=str(source), **cut),
+        encoder=EncoderConfig(backend="lsa", dimensions=16, shard_size=100 + number),
+        mine=MineConfig(
+            miners=("dense", "bm25", "random"),
+            depth=30,
+            splits=("train",),
+            query_block=block,
+            time=TimeConfig(limit=True, grace="1d"),
+        ),
+        recipe=RecipeConfig(name="star", negatives=4),
+    )
+
+
 @pytest.mark.flow
 def test_the_version_id_knows_only_the_rows(tmp_path):
-    settings: list[tuple[str, str, dict[str, object], int | None, int]] = [
-        ("0", "1", {}, None, 4096),
-        ("1", "2", {"partitions": 3}, 5, 7),
-        ("77", "2", {"partitions": 7}, 6, 11),
-        ("3", "2", {"partition_by": "created_at", "partition_every": "week"}, 7, 40),
-        ("4", "1", {"partition_by": "column:shelf"}, 8, 13),
+    cuts: list[tuple[dict[str, object], int | None, int]] = [
+        ({}, None, 4096),
+        ({"partition_by": "column:shelf"}, 8, 13),
+        ({"partitions": 3}, 5, 7),
+        ({"partitions": 7}, 6, 11),
+        ({"partition_by": "created_at", "partition_every": "week"}, 7, 40),
     ]
     ids = []
-    for number, (hash_seed, threads, cut, shuffle, block) in enumerate(settings):
-        _write(tmp_path / f"source{number}", shuffle)
-        config = BuildConfig(
-            name="same",
-            source=SourceConfig(format="parquet", path=str(tmp_path / f"source{number}"), **cut),
-            encoder=EncoderConfig(backend="lsa", dimensions=16, shard_size=100 + number),
-            mine=MineConfig(
-                miners=("dense", "bm25", "random"),
-                depth=30,
-                splits=("train",),
-                query_block=block,
-                time=TimeConfig(limit=True, grace="1d"),
-            ),
-            recipe=RecipeConfig(name="star", negatives=4),
-        )
+    for hash_seed, threads, numbers in (("0", "1", (0, 1)), ("77", "2", (2, 3, 4))):
+        arguments = [str(Path(__file__).parents[1])]
+        for number in numbers:
+            cut, shuffle, block = cuts[number]
+            source = tmp_path / f"source{number}"
+            _write(source, shuffle)
+            config = _config(source, number, cut, block)
+            arguments += [config.model_dump_json(), str(tmp_path / f"home{number}")]
         environment = {
             **os.environ,
             "PYTHONHASHSEED": hash_seed,
@@ -105,12 +115,11 @@ def test_the_version_id_knows_only_the_rows(tmp_path):
             "OPENBLAS_NUM_THREADS": threads,
             "POLARS_MAX_THREADS": threads,
         }
-        arguments = [str(Path(__file__).parents[1]), config.model_dump_json(), str(tmp_path / f"home{number}")]
         run = subprocess.run(
             [sys.executable, "-c", _PUBLISH, *arguments], env=environment, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, run.stderr
-        ids.append(run.stdout.split()[-1])
+        ids += run.stdout.split()[-len(numbers) :]
     assert len(set(ids)) == 1, _differences(tmp_path, ids)
 
 

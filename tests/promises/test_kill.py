@@ -41,20 +41,14 @@ def _kill_when(build_file: Path, environment: dict[str, str], sign: Path) -> Non
     assert sign.exists()
 
 
-def test_a_build_killed_in_any_room_ends_with_the_same_version(build_file, environment, tmp_path):
+def test_a_build_killed_again_and_again_ends_with_the_version_of_an_undisturbed_one(build_file, environment, tmp_path):
     expected = _finish(build_file, environment("undisturbed"))
-    for room in ("shard", "cell", "selection"):
-        home = tmp_path / room
-        _kill_when(build_file, environment(room), home / "store" / room)
-        assert not (home / "sets" / "small" / "LATEST").exists()
-        version = _finish(build_file, environment(room))
-        assert version.name == expected.name
-        assert verify_set(version).id == expected.name
-
-
-def test_a_build_killed_while_publishing_is_published_by_the_next(build_file, environment, tmp_path):
-    home = tmp_path / "publish"
-    _kill_when(build_file, environment("publish"), home / "sets" / "small" / "staging")
-    version = _finish(build_file, environment("publish"))
-    assert verify_set(home / "sets" / "small").id == version.name
-    assert [path.name for path in (home / "sets" / "small" / "versions").iterdir()] == [version.name]
+    home = tmp_path / "killed"
+    sets = home / "sets" / "small"
+    for sign in ("store/shard", "store/cell", "store/selection", "sets/small/staging"):
+        _kill_when(build_file, environment("killed"), home / sign)
+        assert not (sets / "LATEST").exists()
+    version = _finish(build_file, environment("killed"))
+    assert version.name == expected.name
+    assert verify_set(sets).id == version.name
+    assert [path.name for path in (sets / "versions").iterdir()] == [version.name]

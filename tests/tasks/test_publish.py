@@ -2,12 +2,12 @@
 
 import os
 
-from tasks import publish
+from tasks import sets
 
 
 def test_a_user_without_a_name_publishes_under_the_number(monkeypatch):
     def nameless():
         raise KeyError("getpwuid(): uid not found")
 
-    monkeypatch.setattr(publish.getpass, "getuser", nameless)
-    assert publish._publisher() == f"uid {os.getuid()}"
+    monkeypatch.setattr(sets.getpass, "getuser", nameless)
+    assert sets.user_name() == f"uid {os.getuid()}"

@@ -9,8 +9,8 @@ import pytest
 
 from negset.errors import ConfigError
 from negset.training.records import StepFigures
-from schemas.config import TrainConfig
 from schemas.refs import EncoderRef, NegativeSetRef
+from schemas.train import TrainConfig
 from tasks.train import _tell, guide_encoder, training_key, training_tables
 
 SET = NegativeSetRef(fingerprint="a" * 16, content="c", rows=4, path="/anywhere")

@@ -20,7 +20,7 @@ from negset.training.reports.regressions import GroupChange, regressions
 from negset.training.reports.report import RunReport
 from negset.training.reports.taught import TaughtFigures, describe_taught
 from negset.training.reports.weight_noise import DRAWS, SCALE
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot

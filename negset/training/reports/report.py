@@ -24,8 +24,8 @@ from negset.training.reports.imbalance import DomainShare, domain_shares
 from negset.training.reports.pair_losses import EpochLosses, FlaggedPair, epoch_losses, flagged_pairs
 from negset.training.reports.regressions import SEED, GroupChange, compare_groups, regressions
 from negset.training.reports.run_files import RunRecords, read_records
-from schemas.config import TrainConfig
 from schemas.run_report import RunReportConfig
+from schemas.train import TrainConfig
 
 if TYPE_CHECKING:
     from negset.snapshot import Snapshot

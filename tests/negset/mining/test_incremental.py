@@ -85,7 +85,7 @@ def no_flush():
     miner=st.sampled_from(["dense", "random"]),
     changes=st.lists(st.sampled_from(["add", "remove", "edit", "ask", "reword"]), min_size=1, max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_sequence_of_changes_gives_the_bytes_of_a_build_from_nothing(
     seed, partitions, block, miner, changes, memory_snapshot, memory_vectors, tmp_path_factory, no_flush
 ):

@@ -148,7 +148,7 @@ def test_labels_and_texts_are_flagged(memory_snapshot, memory_vectors, store):
     order=st.randoms(use_true_random=False),
     depth=st.integers(1, 8),
 )
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_cutting_order_blocks_and_threads_change_nothing(
     memory_snapshot, memory_vectors, tmp_path_factory, documents, labels, order, depth
 ):

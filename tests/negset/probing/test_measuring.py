@@ -27,7 +27,7 @@ class Spy:
 def test_no_held_out_query_is_trained_on_and_none_without_negatives(collection_of, set_of):
     collection = collection_of([[row % 5] for row in range(60)])
     chosen = set_of(collection, "a", {row: [6, 7] for row in range(60) if row % 4})
-    folds = cross_folds(collection, np.arange(60), 3, limit=99, seed=1)
+    folds = cross_folds(collection, np.arange(60), 3, limit=99, seed=1, positives_apart=False)
     spy = Spy()
     found = measure_set(spy, collection, chosen, folds, [4, 5, 6])
     assert [seed for _, _, seed in spy.calls] == [4, 5, 6]

@@ -20,7 +20,9 @@ WORDS = [f"word{number:02}" for number in range(40)]
 
 
 def _tuned(world, current="random"):
-    folds = cross_folds(world.collection, world.collection.of_splits(("train",)), 2, limit=999, seed=1)
+    folds = cross_folds(
+        world.collection, world.collection.of_splits(("train",)), 2, limit=999, seed=1, positives_apart=False
+    )
     sets = [
         ProbeSet(CURRENT if name == current else name, one.positives, one.negatives, one.weights, 0)
         for name, one in world.sets.items()

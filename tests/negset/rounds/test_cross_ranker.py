@@ -5,9 +5,9 @@ from negset.encoders.pair_model import load_pair_model
 from negset.errors import ContractError
 from negset.rounds.cross_ranker import train_ranker
 from negset.training.examples import Examples, Groups
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
 from schemas.teach import CrossEncoderConfig
+from schemas.train import TrainConfig
 
 WORDS = "amber birch cedar delta ember fjord grove heron".split()
 MODEL = CrossEncoderConfig(device="cpu")

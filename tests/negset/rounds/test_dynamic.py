@@ -15,7 +15,7 @@ from negset.training.examples import Groups
 from negset.training.loop import train_encoder
 from negset.training.model import Pace, open_model
 from negset.training.remining import with_negatives
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NONE = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 

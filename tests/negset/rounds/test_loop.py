@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from negset.rounds.loop import loop_fingerprint, trained_encoder
-from schemas.config import BuildConfig, TrainConfig
+from schemas.config import BuildConfig
 from schemas.encoder import EncoderConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 BUILD = BuildConfig.model_validate({"name": "small", "source": {"format": "beir", "path": "here"}})
 

@@ -4,7 +4,7 @@ import pytest
 from negset.errors import ArtifactError
 from negset.rounds.models import FrozenDocuments, checkpoint_digest, open_folder, static_start
 from negset.training.model import open_model
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 CONFIG = TrainConfig(device="cpu")
 

@@ -3,8 +3,8 @@ import pytest
 
 from negset.errors import ConfigError
 from negset.rounds.validation import deal_roles
-from schemas.config import TrainConfig
 from schemas.rounds import RoundsConfig
+from schemas.train import TrainConfig
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from negset.encoders.tokens import tokenise
 from negset.errors import ConfigError
 from negset.training.bag import count_words, open_bag, word_tokenizer
 from negset.training.model import StaticStart
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 START = StaticStart(["blue", "green", "red"], np.array([[3, 0], [0, 3], [3, 3]], dtype=np.float32))
 

@@ -10,7 +10,7 @@ from negset.training.examples import build_examples
 from negset.training.model import open_model
 from negset.training.objective import LossParams, Moment
 from negset.training.signals import Guide, Signals, TeacherScores
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 

@@ -9,7 +9,7 @@ from negset.training.examples import build_examples
 from negset.training.loop import clear_run, train_encoder
 from negset.training.model import open_model
 from negset.training.objective import LossParams
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 

@@ -8,7 +8,7 @@ from negset.training import events
 from negset.training.events import open_events, require_events
 from negset.training.records import StepFigures
 from negset.training.run import run_training
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 def figures(step, memory=None):

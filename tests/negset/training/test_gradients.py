@@ -18,7 +18,7 @@ from negset.training.examples import build_examples
 from negset.training.gradients import Work, add_gradients, embed_chunks
 from negset.training.model import open_model
 from negset.training.objective import Moment
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 MOMENT = Moment(seed=13, epoch=0, epochs=1, step=3, steps=9)

@@ -9,7 +9,7 @@ from negset.errors import ContractError
 from negset.training import label_bias as module
 from negset.training.examples import Examples, Groups
 from negset.training.label_bias import label_bias, run_label_bias
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 QUERIES, LABELS = 200, 1000
 

@@ -16,7 +16,7 @@ from negset.training.launch import launch_training
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from negset.training.processes import run_processes
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 pytestmark = pytest.mark.timeout(600)  # each start of processes imports torch anew, slowly on a busy machine
 

@@ -15,7 +15,7 @@ from negset.training.examples import build_examples
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from schemas.batches import PlanManifest
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 CONFIG = TrainConfig(batch_size=5, checkpoint_every=2, device="cpu", plan="cyclical")
 

@@ -8,7 +8,7 @@ from negset.training.examples import build_examples
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from negset.training.objective import losses
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 ALONE = [name for name, found in losses().items() if not found.needs & {"guide", "teacher"}]

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from negset.errors import ConfigError, InputError
 from negset.training.merging import MERGE, Mixture, check_folders, merge_folders, merge_tensor, mixture_of
 from negset.training.model import open_model
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 def drawn(seed: int, scale: float = 1.0) -> torch.Tensor:

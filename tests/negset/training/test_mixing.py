@@ -10,7 +10,7 @@ from negset.training.examples import SetTables, build_examples
 from negset.training.loop import train_encoder
 from negset.training.mixing import learn_from_sets, learn_mixture, probe_examples
 from negset.training.model import open_model
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 def drawn(seed: int) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import pytest
 from negset.configuration import load_rounds_config, load_train_config
 from negset.errors import ConfigError
 from negset.training.option_files import by_content
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from negset.training.examples import build_examples
 from negset.training.pair_losses import pair_losses, write_pair_stats
 from negset.training.records import PAIR
 from negset.training.run import run_training
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 FAULTY = ("q2x4", "q5x7")

@@ -18,7 +18,7 @@ from negset.training.remining import (
     remining_of,
     with_negatives,
 )
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 def groups(*members) -> Groups:

@@ -8,8 +8,8 @@ from negset.evaluation import evaluate_encoder
 from negset.training.examples import SetTables
 from negset.training.reports.run_files import read_records
 from negset.training.run import novel_queries, run_training
-from schemas.config import TrainConfig
 from schemas.run_report import RunReportConfig
+from schemas.train import TrainConfig
 
 
 def config(**changes) -> TrainConfig:

@@ -17,7 +17,7 @@ from negset.training.signals import (
     read_signals,
     teacher_scores,
 )
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 SCORES = pl.List(pl.Struct({"name": pl.String, "value": pl.Float32}))

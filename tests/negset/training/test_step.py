@@ -12,7 +12,7 @@ from negset.training.model import open_model
 from negset.training.objective import Moment
 from negset.training.sophia import EVERY, Sophia
 from negset.training.step import take_step
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 MOMENT = Moment(seed=13, epoch=0, epochs=1, step=0, steps=9)

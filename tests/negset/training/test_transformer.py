@@ -11,7 +11,7 @@ from negset.training.examples import build_examples
 from negset.training.loop import train_encoder
 from negset.training.model import open_model
 from negset.training.run import run_training
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 NO_KNOWN = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String})
 

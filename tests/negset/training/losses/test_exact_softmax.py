@@ -10,7 +10,7 @@ from negset.training.losses.exact_softmax import exact_softmax
 from negset.training.losses.info_nce import InfoNceParams
 from negset.training.model import open_model
 from negset.training.objective import Moment
-from schemas.config import TrainConfig
+from schemas.train import TrainConfig
 
 
 @pytest.fixture

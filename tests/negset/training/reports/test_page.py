@@ -10,8 +10,8 @@ import pytest
 from negset.training.reports.page import render_run
 from negset.training.reports.report import report_run, write_report_numbers
 from negset.training.run import run_training
-from schemas.config import TrainConfig
 from schemas.run_report import RunReportConfig
+from schemas.train import TrainConfig
 
 MARKUP = "<script>alert('x')</script>"
 
