@@ -7,6 +7,7 @@ from typing import Literal
 from prefect import flow
 
 from negset import building
+from negset.cleaning.uses import in_use, record_use, refs_in
 from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
@@ -59,12 +60,17 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
     `round_of` says which of several rounds the set is, for its manifest.
     """
     building.bind(config)
-    store = Place().open_store()
-    refs = gather_ledger(config, store)
-    selected = _selected(config, refs, store)
-    report = _validated(config, selected, refs.mining.snapshot, store)
-    facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
-    return _published(config, facts, selected, report, refs.mining.snapshot, store)
+    place = Place()
+    store = place.open_store()
+    with in_use(store.root):
+        refs = gather_ledger(config, store)
+        selected = _selected(config, refs, store)
+        report = _validated(config, selected, refs.mining.snapshot, store)
+        facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
+        made = _published(config, facts, selected, report, refs.mining.snapshot, store)
+        home, used = place.set_address(config.set_name), (*refs_in(refs), selected, report)
+        record_use(store.root, home, config.set_name, made.fingerprint, used)
+    return made
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
