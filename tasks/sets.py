@@ -54,13 +54,13 @@ def local_set(where: str) -> Path:
 
 
 def verify_at(where: str) -> VerifyReport:
-    """Check every file of the set or version at `where`; of a shared one those in the store, not their copies here.
+    """Check all files and rows of the set or version at `where`; of a shared one what is in the store, not a copy here.
 
     Raises ArtifactError naming what is wrong.
     """
     where = _with_version(where)
     if not is_address(where):
-        return verify_set(Path(where))
+        return verify_set(Path(where), rows=True)
     store, dataset, identity = split_address(where)
     place = Place()
     objects = place.open_objects(store)

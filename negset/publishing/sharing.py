@@ -144,7 +144,7 @@ def check_shared(objects: Objects, dataset: str, identity: str, scratch: Path) -
     """
     folder = f"{dataset}/{VERSIONS}/{identity}"
     version = fetch_version(objects, dataset, identity, scratch)
-    report = verify_set(version)
+    report = verify_set(version, rows=True)
     files = {path.relative_to(version).as_posix(): path for path in version.rglob("*") if path.is_file()}
     papers = [name for name in files if not name.startswith("data/")]
     _at_once(lambda name: objects.get(f"{folder}/{name}", file_digest(files[name])), papers)
