@@ -37,7 +37,7 @@ import polars as pl
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from negset import building
+from negset import building, selecting
 from negset.encoders.encoder import Role
 from negset.mining.cell_files import query_keys, write_cell
 from negset.mining.cells import mine_cells, plan_cells, query_blocks
@@ -189,7 +189,7 @@ def time_rooms(made: Made, folder: Path) -> dict[str, Cost]:
     key = building.selection_key(made.config, made.refs)
     discarded = made.store.folder(SelectionRef.kind, key)
     shutil.rmtree(discarded, ignore_errors=True)
-    select = _timed(lambda: building.select(made.config, made.refs, made.store))
+    select = _timed(lambda: selecting.select(made.config, made.refs, made.store))
     selected = SelectionRef(fingerprint=key, content=key, rows=0)
     staged, counts = made.store.open(selected.kind, key), building.selection_counts(made.store, selected)
     draft = Draft(staged, report, facts, counts, staged, snapshot, building.selection_digests(made.store, selected))

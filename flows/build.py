@@ -1,14 +1,14 @@
 """Build a negative set: ingest, encode, mine, select, validate, publish."""
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from prefect import flow
 
+from flows.runners.crew import Crew, alone, open_crew
+from flows.runners.sharing import share_cells, share_selection, share_texts
 from negset import building
 from negset.cleaning.uses import in_use, record_use, refs_in
-from negset.configuration import load_build_config
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
@@ -39,6 +39,7 @@ from schemas.refs import (
     VectorsRef,
 )
 from tasks.embed import embed, prepare
+from tasks.freshness import tell_fresh
 from tasks.index import index
 from tasks.ingest import ingest
 from tasks.mine import count_terms, group_duplicates, mine
@@ -62,59 +63,62 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
     building.bind(config)
     place = Place()
     store = place.open_store()
-    with in_use(store.root):
-        refs = gather_ledger(config, store)
-        selected = _selected(config, refs, store)
-        report = _validated(config, selected, refs.mining.snapshot, store)
+    with in_use(store.root), open_crew(config) as crew:
+        refs = _ledger(crew, store)
+        selected = _selected(crew, refs, store)
+        report = _validated(crew, selected, refs.mining.snapshot, store)
         facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
-        made = _published(config, facts, selected, report, refs.mining.snapshot, store)
+        published = _published(crew, facts, selected, report, refs.mining.snapshot, store)
         home, used = place.set_address(config.set_name), (*refs_in(refs), selected, report)
-        record_use(store.root, home, config.set_name, made.fingerprint, used)
-    return made
+        record_use(store.root, home, config.set_name, published.fingerprint, used)
+    if round_of is None and not config.partition:
+        tell_fresh(config.name)
+    return published
 
 
 def gather_ledger(config: BuildConfig, store: Store) -> LedgerRefs:
     """Run the rooms of `config` up to the selection: everything that its recipe chooses from."""
-    snapshot = ingest_source(config, store)
-    return _taught(config, _mined(config, _materials(config, snapshot, store), store), store)
+    with open_crew(config) as crew:
+        return _ledger(crew, store)
 
 
-@flow(name="build-from-file")
-def build_from_file(config: str, overrides: list[str] | None = None) -> NegativeSetRef:
-    """Build the set of the build file `config` with `overrides` (`section.key=value`): the entry of deployments."""
-    return build(load_build_config(Path(config), overrides or []))
+def _ledger(crew: Crew, store: Store) -> LedgerRefs:
+    snapshot = ingest_source(crew.config, store, crew)
+    return _taught(crew, _mined(crew, _materials(crew, snapshot, store), store), store)
 
 
-def ingest_source(config: BuildConfig, store: Store) -> SnapshotRef:
+def ingest_source(config: BuildConfig, store: Store, crew: Crew | None = None) -> SnapshotRef:
     """Read the source of `config` into the store."""
-    key = source_fingerprint(config.source)
-    return through_cache(ingest, is_stored(store, SnapshotRef, key))(config.source, fingerprint=key)
+    key, crew = source_fingerprint(config.source), crew or alone(config)
+    return crew.room(ingest, is_stored(store, SnapshotRef, key))(config.source, fingerprint=key)
 
 
-def _materials(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> MiningRefs:
+def _materials(crew: Crew, snapshot: SnapshotRef, store: Store) -> MiningRefs:
     """Prepare what the configured miners need, and nothing else."""
-    refs = MiningRefs(snapshot=snapshot)
+    config, refs = crew.config, MiningRefs(snapshot=snapshot)
     if "dense" in config.mine.miners:
-        prepared = prepare_configured(config, snapshot, store)
+        prepared = prepare_configured(config, snapshot, store, crew)
         refs = MiningRefs(
             snapshot=snapshot,
             encoder=prepared,
-            query_vectors=embed_role(config.encoder, prepared, snapshot, "query", store),
-            document_vectors=embed_role(config.encoder, prepared, snapshot, "document", store),
+            query_vectors=embed_role(config.encoder, prepared, snapshot, "query", store, crew),
+            document_vectors=embed_role(config.encoder, prepared, snapshot, "document", store, crew),
         )
     if "bm25" in config.mine.miners:
-        refs = refs.model_copy(update={"statistics": _counted(config, snapshot, store)})
+        refs = refs.model_copy(update={"statistics": _counted(crew, snapshot, store)})
     if building.uses_indexes(config):
-        refs = refs.model_copy(update={"indexes": _indexed(config, refs, store)})
+        refs = refs.model_copy(update={"indexes": _indexed(crew, refs, store)})
         building.require_index_recall(config, refs, store)
     return refs
 
 
-def prepare_configured(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:
+def prepare_configured(
+    config: BuildConfig, snapshot: SnapshotRef, store: Store, crew: Crew | None = None
+) -> EncoderRef:
     """Fit or check the encoder that `config` mines with."""
-    key = building.encoder_of(config, snapshot, store)
+    key, crew = building.encoder_of(config, snapshot, store), crew or alone(config)
     there = is_stored(store, EncoderRef, key)
-    return through_cache(prepare, there)(config.encoder, snapshot, config.name, fingerprint=key)
+    return crew.room(prepare, there)(config.encoder, snapshot, config.name, fingerprint=key)
 
 
 def embed_role(
@@ -123,78 +127,92 @@ def embed_role(
     snapshot: SnapshotRef,
     role: Literal["query", "document"],
     store: Store,
+    crew: Crew | None = None,
 ) -> VectorsRef:
-    """Embed the texts of one `role` by the `prepared` encoder."""
+    """Embed the texts of one `role` by the `prepared` encoder, the crew shard by shard if there is one."""
     key = vectors_fingerprint(prepared, snapshot.content, role)
     there = find_vectors(store, key) is not None
-    return through_cache(embed, there)(encoder, prepared, snapshot, role, fingerprint=key)
+    if crew is None:
+        return through_cache(embed, there)(encoder, prepared, snapshot, role, fingerprint=key)
+    if crew.shares and not there:
+        share_texts(crew, encoder, prepared, snapshot, role)
+    return crew.room(embed, there)(encoder, prepared, snapshot, role, fingerprint=key)
 
 
-def _counted(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> StatisticsRef:
+def _counted(crew: Crew, snapshot: SnapshotRef, store: Store) -> StatisticsRef:
+    config = crew.config
     bm25, opened = config.mine.bm25, open_snapshot(store, snapshot)
     key = statistics_fingerprint(bm25, opened, store, config.name)
     there = find_statistics(bm25, opened, store, config.name) is not None
-    return through_cache(count_terms, there)(bm25, snapshot, config.name, fingerprint=key)
+    return crew.room(count_terms, there)(bm25, snapshot, config.name, fingerprint=key)
 
 
-def _indexed(config: BuildConfig, refs: MiningRefs, store: Store) -> IndexesRef:
-    key = building.indexes_key(config, refs, store)
-    return through_cache(index, find_indexes(store, key) is not None)(config, refs, fingerprint=key)
+def _indexed(crew: Crew, refs: MiningRefs, store: Store) -> IndexesRef:
+    key = building.indexes_key(crew.config, refs, store)
+    return crew.room(index, find_indexes(store, key) is not None)(crew.config, refs, fingerprint=key)
 
 
-def _mined(config: BuildConfig, refs: MiningRefs, store: Store) -> LedgerRefs:
-    cells: dict[str, CellsRef] = {}
+def _mined(crew: Crew, refs: MiningRefs, store: Store) -> LedgerRefs:
+    config, cells = crew.config, dict[str, CellsRef]()
     for miner in config.mine.miners:
         key = building.cells_key(config, refs, miner, store)
-        cells[miner] = through_cache(mine, find_cells(store, key) is not None)(config, refs, miner, fingerprint=key)
-    duplicates = _grouped(refs.snapshot, store) if needs_near_groups(building.bind(config)) else None
+        there = find_cells(store, key) is not None
+        before = share_cells(crew, config, refs, miner, store) if crew.shares and not there else []
+        cells[miner] = crew.room(mine, there)(config, refs, miner, before, fingerprint=key)
+    duplicates = _grouped(crew, refs.snapshot, store) if needs_near_groups(building.bind(config)) else None
     return LedgerRefs(mining=refs, cells=cells, duplicates=duplicates)
 
 
-def _grouped(snapshot: SnapshotRef, store: Store) -> DuplicatesRef:
+def _grouped(crew: Crew, snapshot: SnapshotRef, store: Store) -> DuplicatesRef:
     key = duplicates_fingerprint(snapshot.content)
-    return through_cache(group_duplicates, is_stored(store, DuplicatesRef, key))(snapshot, fingerprint=key)
+    return crew.room(group_duplicates, is_stored(store, DuplicatesRef, key))(snapshot, fingerprint=key)
 
 
-def _taught(config: BuildConfig, refs: LedgerRefs, store: Store) -> LedgerRefs:
+def _taught(crew: Crew, refs: LedgerRefs, store: Store) -> LedgerRefs:
     """Ask the teachers whose scores the recipe reads."""
+    config = crew.config
     wanted = building.bind(config).teachers
     if building.GUIDE in wanted:
-        refs = refs.model_copy(update={"guide": _guide(config, refs.mining.snapshot, store)})
+        refs = refs.model_copy(update={"guide": _guide(crew, refs.mining.snapshot, store)})
     scores: dict[str, ScoresRef] = {}
     for teacher in wanted:
         key = building.scores_key(config, refs, teacher, store)
-        scores[teacher] = through_cache(teach, is_stored(store, ScoresRef, key))(config, refs, teacher, fingerprint=key)
+        scores[teacher] = crew.room(teach, is_stored(store, ScoresRef, key))(config, refs, teacher, fingerprint=key)
     return refs.model_copy(update={"scores": scores})
 
 
-def _guide(config: BuildConfig, snapshot: SnapshotRef, store: Store) -> GuideRefs:
+def _guide(crew: Crew, snapshot: SnapshotRef, store: Store) -> GuideRefs:
+    config = crew.config
     encoder, key = config.teach.guide.encoder, building.guide_encoder_of(config, snapshot, store)
-    prepared = through_cache(prepare, is_stored(store, EncoderRef, key))(
-        encoder, snapshot, config.name, fingerprint=key
-    )
+    prepared = crew.room(prepare, is_stored(store, EncoderRef, key))(encoder, snapshot, config.name, fingerprint=key)
     return GuideRefs(
         encoder=prepared,
-        query_vectors=embed_role(encoder, prepared, snapshot, "query", store),
-        document_vectors=embed_role(encoder, prepared, snapshot, "document", store),
+        query_vectors=embed_role(encoder, prepared, snapshot, "query", store, crew),
+        document_vectors=embed_role(encoder, prepared, snapshot, "document", store, crew),
     )
 
 
-def _selected(config: BuildConfig, refs: LedgerRefs, store: Store) -> SelectionRef:
-    key = building.selection_key(config, refs)
-    return through_cache(select, is_stored(store, SelectionRef, key))(config, refs, fingerprint=key)
+def _selected(crew: Crew, refs: LedgerRefs, store: Store) -> SelectionRef:
+    key = building.selection_key(crew.config, refs)
+    there = is_stored(store, SelectionRef, key)
+    parts = share_selection(crew, refs, store) if crew.shares and not there else []
+    selected = crew.room(select, there)(crew.config, refs, parts, fingerprint=key)
+    for part in parts:
+        store.drop(part.kind, part.fingerprint)  # the selection has their rows now
+    return selected
 
 
-def _validated(config: BuildConfig, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
+def _validated(crew: Crew, selected: SelectionRef, snapshot: SnapshotRef, store: Store) -> ReportRef:
+    config = crew.config
     bring_set(Place(), config.set_name)
     previous = building.previous_version(config, selected, store, Place().sets_folder())
     key = building.report_key(config, selected, previous)
     there = is_stored(store, ReportRef, key)
-    return through_cache(validate, there)(config, selected, snapshot, previous, fingerprint=key)
+    return crew.room(validate, there)(config, selected, snapshot, previous, fingerprint=key)
 
 
 def _published(
-    config: BuildConfig,
+    crew: Crew,
     facts: SetFacts,
     selected: SelectionRef,
     report: ReportRef,
@@ -203,5 +221,5 @@ def _published(
 ) -> NegativeSetRef:
     # A published set has a place: what was published elsewhere is not published here.
     key = fingerprint(building.publication_key(selected, report, facts), Place().sets_folder())
-    there = is_published(store, Place(), config.set_name, key)
-    return through_cache(publish, there)(facts, selected, report, snapshot, fingerprint=key)
+    there = is_published(store, Place(), crew.config.set_name, key)
+    return crew.room(publish, there)(facts, selected, report, snapshot, fingerprint=key)

@@ -16,6 +16,8 @@ _COMMANDS = {
     "build": "build, check and publish a negative set",
     "backfill": "build the partitions of a dataset that are missing, failed or out of date",
     "status": "show how every partition of a dataset stands",
+    "deploy": "register schedules and what looks after their runs on a Prefect server",
+    "doctor": "check this machine, the store and the Prefect server, and say how to mend what is wrong",
     "train": "train an encoder on a published set and measure it before and after",
     "rounds": "mine again with the model that was trained on the set, several times",
     "merge": "merge models that were trained from one start",
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_partition(made[name])
     _add_backfill(made["backfill"])
     _add_status(made["status"])
+    _add_deploy(made["deploy"])
+    _add_doctor(made["doctor"])
     made["train"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["train"].add_argument("--config", metavar="CONFIG", help="training file (TOML)")
     _add_overrides(made["train"])
@@ -328,7 +332,10 @@ def _add_partition(parser: argparse.ArgumentParser) -> None:
 def _add_backfill(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument(
-        "--only", choices=("missing", "failed", "stale"), default="", help="build only these (default: all three)"
+        "--only",
+        choices=("holes", "missing", "failed", "stale"),
+        default="",
+        help="build only these; holes are missing or failed (default: all)",
     )
     parser.add_argument("--max-parallel", type=int, default=1, metavar="N", help="partitions at a time (default 1)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be built, and build nothing")
@@ -338,6 +345,25 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
 def _add_status(parser: argparse.ArgumentParser) -> None:
     _add_range(parser)
     parser.add_argument("--json", metavar="FILE", help="write it there too")
+
+
+def _add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="build file (TOML), with a section [schedule]")
+    parser.add_argument("--work-pool", default="negset", metavar="POOL", help="work pool of its runs (default negset)")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--cron", metavar="CRON", help="when it is built: short for --set schedule.cron=CRON")
+    times.add_argument("--interval", metavar="TIME", help="such as 6h: short for --set schedule.interval=TIME")
+    parser.add_argument("--timezone", metavar="ZONE", help="short for --set schedule.timezone=ZONE")
+    parser.add_argument("--train", metavar="CONFIG", help="training file (TOML) of the train and rounds deployments")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--write", metavar="FILE", help="write a prefect.yaml of the deployments instead")
+    _add_overrides(parser)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="build file (TOML) to check for too")
+    parser.add_argument("--json", metavar="FILE", help="write what was found there too; - for the standard output")
+    _add_overrides(parser)
 
 
 def _add_range(parser: argparse.ArgumentParser) -> None:

@@ -6,14 +6,12 @@ where it was, and two side by side, or one beside a schedule, wait for each othe
 
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
 
 from prefect import flow
 
 from flows.build import build
 from flows.workers import below, run_apart
 from negset import building as rooms
-from negset.configuration import load_build_config
 from negset.errors import ContractError, listed
 from negset.periods.attempting import attempt_build
 from negset.periods.choosing import Only, chosen, holes
@@ -27,6 +25,7 @@ from negset.periods.expected import (
 )
 from negset.periods.status import DatasetStatus, read_status
 from schemas.config import BuildConfig
+from tasks.freshness import tell_fresh
 from tasks.partitions import show_status
 from tasks.place import Place
 from tasks.sets import bring_set
@@ -74,25 +73,14 @@ def backfill(
     run_apart(_build_below, [(config, key, only, label) for key in todo[alone:]], max_parallel)
     after = dataset_status(config, first, last)
     show_status(after)
+    if after.fresh:
+        tell_fresh(config.name, after.newest or "")
     left = holes(after)
     if left:
         named = listed([f"{one.key} ({one.state})" for one in left], 10)
         message = f"{len(left)} of {len(after.partitions)} partitions of {config.name!r} are holes: {named}"
         raise HolesLeft(message)
     return after
-
-
-@flow(name="backfill-from-file")
-def backfill_from_file(
-    config: str,
-    overrides: list[str] | None = None,
-    first: str = "",
-    last: str = "",
-    only: Only = "",
-    max_parallel: int = 1,
-) -> DatasetStatus:
-    """Backfill the build file `config`: the entry of deployments, to catch up what was missed."""
-    return backfill(load_build_config(Path(config), overrides or []), first, last, only, max_parallel)
 
 
 @flow(name="partition-status")

@@ -6,19 +6,17 @@ other's setting and with it the last bits of what they fit.
 
 import logging
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection
 from typing import Protocol
 
 import cloudpickle
 from prefect.context import hydrated_context, serialize_context
 
+from flows.orphans import leave_with_parent
 from flows.session import leave_out_repeats
 from negset.periods.choosing import Only
 from schemas.config import BuildConfig
@@ -54,7 +52,7 @@ def _run_until_broken(run: Run, waiting: deque[Call], workers: int) -> list[Call
     context, running = cloudpickle.dumps(serialize_context()), dict[Future[str], Call]()
     broken: list[Call] = []
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(waiting)), spawn, _leave_with_parent) as pool:
+    with ProcessPoolExecutor(min(workers, len(waiting)), spawn, leave_with_parent) as pool:
         while running or (waiting and not broken):
             while waiting and not broken and len(running) < workers:
                 call = waiting.popleft()
@@ -83,16 +81,3 @@ def below(context: bytes) -> Iterator[None]:
     leave_out_repeats()
     with hydrated_context(cloudpickle.loads(context)):
         yield
-
-
-def _leave_with_parent() -> None:
-    """Let a worker die with the process that started it, however that dies."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -14,24 +14,21 @@ import polars as pl
 from negset.encoders.encoder import encoder_fingerprint, fitted_content
 from negset.errors import ArtifactError, ConfigError, ValidationFailed
 from negset.fingerprint import file_digest, fingerprint, identity
-from negset.gates.dropping import check_dropping, drop_identity, queries_to_drop
+from negset.gates.dropping import check_dropping, drop_identity
 from negset.gates.evaluation import evaluation_content
 from negset.gates.previous import find_previous
 from negset.indexes.kind import EXACT, check_options
 from negset.indexes.opened import open_indexes
 from negset.indexes.preparing import indexes_fingerprint
 from negset.indexes.report import IndexReport, read_report
-from negset.mining import budget, ledger, query_choice, recipe, selection, selection_inputs
+from negset.mining import budget, ledger, query_choice, recipe
 from negset.mining import cells as mining_cells
-from negset.mining.duplicates import open_duplicates
 from negset.mining.miner import MiningInputs, find_miner
-from negset.mining.selection_files import write_selection
 from negset.mining.statistics import open_statistics
 from negset.mining.times import grace_of
 from negset.periods.own_counts import own_counts
 from negset.progress import Progress, no_progress
-from negset.publishing.assembly import assemble_set
-from negset.publishing.manifest import config_identity, recipe_identity, score_limits, table_digest
+from negset.publishing.manifest import config_identity, recipe_identity, score_limits
 from negset.snapshot import Snapshot, open_snapshot
 from negset.store import Store
 from negset.teaching import scoring
@@ -170,47 +167,16 @@ def selection_key(config: BuildConfig, refs: LedgerRefs) -> str:
     )
 
 
-def select(config: BuildConfig, refs: LedgerRefs, store: Store, progress: Progress = no_progress) -> SelectionRef:
-    """Select by the recipe of `config`, write the tables of the set and commit them; the counts are its facts."""
-    inputs, bound = open_inputs(config, refs.mining, store), bind(config)
-    blocks = scored_blocks(inputs, refs, store, bound, progress)
-    known = open_known(config, refs, store, inputs, bound)
-    keep, key = config.publish.keep_candidates, selection_key(config, refs)
-    digests: dict[str, str] = {}
-    with store.staging() as staged:
-
-        def note(path: Path, table: str, rows: pl.DataFrame) -> None:
-            if keep or table != "candidates":  # what is not published needs no digest
-                digests[path.relative_to(staged).as_posix()] = table_digest(rows, table)
-
-        chosen = staged if keep else staged / UNPUBLISHED
-        negatives = write_selection(selection.select_blocks(blocks, known, bound, progress), chosen, note)
-        counts = assemble_set(chosen, inputs.snapshot, staged, keep_candidates=keep, suspects=bound.suspects, told=note)
-        facts: dict[str, object] = {"counts": counts.model_dump(), "rows_sha256": digests}
-        return store.commit(SelectionRef, key, key, negatives, staged, facts)
-
-
-def open_known(
-    config: BuildConfig, refs: LedgerRefs, store: Store, inputs: MiningInputs, bound: recipe.BoundRecipe
-) -> selection_inputs.SelectionInputs:
-    """Give what selecting knows beside the candidates."""
-    known = selection_inputs.open_selection_inputs(
-        inputs.snapshot,
-        bound,
-        open_duplicates(store, refs.duplicates) if refs.duplicates else None,
-        splits=config.mine.splits,
-        drop_leaks=config.gates.query_leaks == "drop",
-        unlabelled=config.mine.unlabelled,
-        dropped=queries_to_drop(inputs, config.gates),
-    )
-    return query_choice.choose_queries(config.recipe, known, inputs, lambda: scored_blocks(inputs, refs, store, bound))
-
-
 def scored_blocks(
-    inputs: MiningInputs, refs: LedgerRefs, store: Store, bound: recipe.BoundRecipe, progress: Progress = no_progress
+    inputs: MiningInputs,
+    refs: LedgerRefs,
+    store: Store,
+    bound: recipe.BoundRecipe,
+    progress: Progress = no_progress,
+    some: range | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the candidate frames of what was mined, with the scores of the teachers that `bound` asks for."""
-    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress)
+    """Yield the candidate frames of what was mined, or of `some` blocks, with the scores that `bound` asks for."""
+    blocks = ledger.candidate_blocks(inputs, refs.cells, store, bound.by, progress, some)
     return scoring.taught_blocks(blocks, refs.scores, inputs.snapshot, refs.mining.snapshot.rows, store)
 
 

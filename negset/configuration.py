@@ -13,6 +13,7 @@ from negset.periods.expected import check_carriers, expected_partitions, find_pa
 from negset.training.option_files import files_beside
 from schemas.config import BuildConfig
 from schemas.rounds import RoundsConfig
+from schemas.schedule import ScheduleConfig
 from schemas.train import TrainConfig
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -24,7 +25,22 @@ def load_build_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     Where one partition of the dataset is asked for (`partition=NAME`, or `latest`), the build is that one's.
     Raises ConfigError naming the file and the key.
     """
-    config = _beside(parse_config(BuildConfig, override(read_toml(path), overrides), str(path)), path.parent)
+    return one_partition(load_scheduled(path, overrides)[0])
+
+
+def load_scheduled(path: Path, overrides: Sequence[str] = ()) -> tuple[BuildConfig, ScheduleConfig]:
+    """Read the build file at `path` as `load_build_config` does, for all of its partitions, and its `[schedule]`."""
+    values = override(read_toml(path), overrides)
+    schedule = parse_config(ScheduleConfig, _section(values, "schedule", str(path)), f"{path}, section [schedule]")
+    build = parse_config(BuildConfig, {key: values[key] for key in values if key != "schedule"}, str(path))
+    return _beside(build, path.parent), schedule
+
+
+def one_partition(config: BuildConfig) -> BuildConfig:
+    """Give the build of the partition that `config` asks for; `config` itself where it asks for none.
+
+    Raises ConfigError where that is not expected yet, or where partitions are asked for that nothing carries.
+    """
     check_carriers(config)
     if not config.partition:
         return config
@@ -61,7 +77,7 @@ def load_rounds_config(path: Path | None, overrides: Sequence[str] = ()) -> tupl
 
 
 def _section(values: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
-    section = values[name]
+    section = values.get(name, {})
     if not isinstance(section, Mapping):
         message = f"{where}: {name!r} is {section!r}, not a section"
         raise ConfigError(message)

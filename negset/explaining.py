@@ -11,6 +11,7 @@ from negset.mining.pair_trace import PairTrace, RuleView, trace_pair
 from negset.mining.positives import doc_ids
 from negset.publishing.diff import changed_settings
 from negset.publishing.reading import PublishedSet
+from negset.selecting import open_selection
 from negset.store import Store
 from negset.teaching.scoring import taught_blocks
 from negset.text import document_text
@@ -87,18 +88,17 @@ def explain_built(
     """
     said = explain_published(published, query_id, doc_id)
     require_same_build(published, building.describe(config, refs, store))
-    inputs, bound = building.open_inputs(config, refs.mining, store), building.bind(config)
-    snapshot = inputs.snapshot
+    opened = open_selection(config, refs, store)
+    inputs, snapshot = opened.inputs, opened.inputs.snapshot
     query = _row_of(snapshot.queries()["query_id"], query_id, "query")
     doc = _row_of(doc_ids(snapshot), doc_id, "document")
-    known = building.open_known(config, refs, store, inputs, bound)
     with store.staging() as folder, store.staging() as aside:
-        ledger = open_ledger(inputs, refs.cells, store, folder, bound.by)
+        ledger = open_ledger(inputs, refs.cells, store, folder, opened.bound.by)
         trace = trace_pair(
             ledger,
             inputs,
-            known,
-            bound,
+            opened.known,
+            opened.bound,
             store,
             query,
             doc,

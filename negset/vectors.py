@@ -129,26 +129,48 @@ def embed_texts(
     A text with several of `ids` is embedded once, as the first of them by name. Every shard is committed before
     the next is begun. Raises ContractError naming ids whose vectors are not finite, zero, or of another width.
     """
-    wanted_N, firsts_N = distinct_texts(ids, digest_texts(texts, role))
-    shards = find_shards(store, encoder.fingerprint, role, encoder.dimensions)
-    known_N = np.isin(wanted_N, known_digests(store, shards), assume_unique=False)
+    digests_T = digest_texts(texts, role)
+    missing_M = missing_rows(encoder, ids, digests_T, role, store)
+    wanted_N, _ = distinct_texts(ids, digests_T)
     step = f"embed {role}"
-    done = int(known_N.sum())
+    done = len(wanted_N) - len(missing_M)
     progress(step, done, len(wanted_N))
-    # In the order of the texts as given: those that are read together later lie together.
-    missing_M = np.flatnonzero(~known_N)
-    missing_M = missing_M[np.argsort(firsts_N[missing_M], kind="stable")]
     _log.info("%s: %d distinct texts, %d of them embedded before", step, len(wanted_N), done)
     for start in range(0, len(missing_M), shard_size):
-        part = np.sort(missing_M[start : start + shard_size])  # a shard's digests ascend
-        names, shard_texts = [ids[row] for row in firsts_N[part]], [texts[row] for row in firsts_N[part]]
-        vectors_ND = encoder.encode(shard_texts, names, role)
-        check_vectors(vectors_ND, names, encoder.dimensions, f"the encoder gave {role} vectors")
-        shards.append(write_shard(store, encoder.fingerprint, role, wanted_N[part], vectors_ND, storage).fingerprint)
-        done += len(part)
+        rows = missing_M[start : start + shard_size]
+        embed_shard(encoder, [ids[row] for row in rows], [texts[row] for row in rows], role, store, storage)
+        done += len(rows)
         progress(step, done, len(wanted_N))
-    places = locate_texts(store, sorted(set(shards)), wanted_N)
+    places = locate_texts(store, find_shards(store, encoder.fingerprint, role, encoder.dimensions), wanted_N)
     return commit_places(store, encoder.fingerprint, encoder.dimensions, role, fingerprint, places)
+
+
+def missing_rows(
+    encoder: Encoder, ids: Sequence[str], digests_T: NDArray[np.bytes_], role: Role, store: Store
+) -> NDArray[np.int64]:
+    """Give the rows of the texts with `digests_T` that no shard of `encoder` holds, each text once.
+
+    In the order of the texts as given: those that are read together later lie together.
+    """
+    wanted_N, firsts_N = distinct_texts(ids, digests_T)
+    shards = find_shards(store, encoder.fingerprint, role, encoder.dimensions)
+    known_N = np.isin(wanted_N, known_digests(store, shards), assume_unique=False)
+    return np.sort(firsts_N[~known_N])
+
+
+def embed_shard(
+    encoder: Encoder, ids: Sequence[str], texts: Sequence[str], role: Role, store: Store, storage: Storage = "float32"
+) -> ShardRef:
+    """Embed these distinct `texts` and commit them as one shard, in the order of their digests.
+
+    Raises ContractError naming `ids` whose vectors are not finite, zero, or of another width.
+    """
+    digests_N = digest_texts(texts, role)
+    order_N = np.argsort(digests_N)
+    names = [ids[row] for row in order_N]
+    vectors_ND = encoder.encode([texts[row] for row in order_N], names, role)
+    check_vectors(vectors_ND, names, encoder.dimensions, f"the encoder gave {role} vectors")
+    return write_shard(store, encoder.fingerprint, role, digests_N[order_N], vectors_ND, storage)
 
 
 def find_vectors(store: Store, fingerprint: str) -> VectorsRef | None:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from schemas.encoder import EncoderConfig
 from schemas.gates import GatesConfig
 from schemas.partitions import PartitionsConfig, SliceConfig
+from schemas.runner import RunnerConfig
 from schemas.section import Section
 from schemas.teach import TeachConfig
 
@@ -314,7 +315,8 @@ class ResourcesConfig(Section):
     memory: Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?(KB|MB|GB|TB))?$")] = Field(
         "", json_schema_extra={"runtime": True}
     )
-    """Memory of mining, such as `4GB`; empty for half of what the machine, container or process has."""
+    """Memory of mining, such as `4GB`; empty for half of what the machine, container or process has. With a runner,
+    what one task may take: empty for an equal share of that half, and needed for a cluster with an address."""
 
 
 class BuildConfig(Section):
@@ -330,6 +332,8 @@ class BuildConfig(Section):
     gates: GatesConfig = GatesConfig()
     publish: PublishConfig = PublishConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    runner: RunnerConfig = Field(RunnerConfig(), json_schema_extra={"runtime": True})
+    """Who works on the parts of a step: it changes no row."""
     partitions: PartitionsConfig = Field(PartitionsConfig(), json_schema_extra={"runtime": True})
     """Which partitions the dataset has: that there are others changes no row of one."""
     partition: str = Field("", json_schema_extra={"neutral": True})

@@ -39,6 +39,12 @@ class VectorsRef(Ref):
     kind: ClassVar[str] = "vectors"
 
 
+class EmbedPlanRef(Ref):
+    """Which texts of one role of a snapshot have no vector yet, in the order of their shards; `rows` counts them."""
+
+    kind: ClassVar[str] = "embed_plan"
+
+
 class TermCountsRef(Ref):
     """How often each term stands in each document of one corpus partition."""
 
@@ -109,6 +115,12 @@ class SelectionRef(Ref):
     """The tables of a negative set, chosen but not yet checked or published."""
 
     kind: ClassVar[str] = "selection"
+
+
+class SelectionPartRef(Ref):
+    """What was selected for some consecutive queries; `rows` are the negatives."""
+
+    kind: ClassVar[str] = "selection_part"
 
 
 class ReportRef(Ref):

@@ -29,8 +29,8 @@ def group_duplicates(snapshot: SnapshotRef, *, fingerprint: str) -> DuplicatesRe
 
 
 @room("mine")
-def mine(config: BuildConfig, refs: MiningRefs, miner: str, *, fingerprint: str) -> CellsRef:
-    """Fill the cells of `miner` that are missing."""
+def mine(config: BuildConfig, refs: MiningRefs, miner: str, before: list[str], *, fingerprint: str) -> CellsRef:
+    """Fill the cells of `miner` that are missing; those `before` were missing too, and others filled them."""
     store = Place().open_store()
     with shown_progress("mine") as progress:
-        return mine_cells(open_inputs(config, refs, store), miner, store, progress)
+        return mine_cells(open_inputs(config, refs, store), miner, store, progress, before)

@@ -26,6 +26,8 @@ class Place(BaseSettings):
     store: str | None = None
     sets: str | None = None
     runs: Path | None = None
+    cluster: str = ""
+    """Address of the Dask scheduler or Ray head that `runner.kind` is to use; empty to start one for the build."""
     objects_deadline: float = Field(default=Patience().deadline, gt=0)
     """Seconds after which an operation on an object store is given up."""
     allow_http: bool = Field(default=False, validation_alias="AWS_ALLOW_HTTP")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
-from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.serializers import D, Serializer
@@ -17,6 +17,7 @@ from negset.store import Store
 from schemas.refs import Ref
 
 P = ParamSpec("P")
+R = TypeVar("R")
 RefT = TypeVar("RefT", bound=Ref)
 
 
@@ -51,8 +52,11 @@ def cache_key(context: TaskRunContext, parameters: dict[str, object]) -> str:
 
 
 def is_transient(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
-    """Say whether a failure may pass by itself."""
-    return isinstance(state.result(raise_on_failure=False), TransientError)
+    """Say whether a failure may pass by itself: what we call so, and a connection that broke or timed out.
+
+    All else fails at once: a wrong configuration, a gate that says no, damaged data, a full disk.
+    """
+    return isinstance(state.result(raise_on_failure=False), TransientError | ConnectionError | TimeoutError)
 
 
 def room(name: str) -> Callable[[Callable[P, RefT]], Task[P, RefT]]:
@@ -62,6 +66,22 @@ def room(name: str) -> Callable[[Callable[P, RefT]], Task[P, RefT]]:
         cache_policy=CacheKeyFnPolicy(cache_key_fn=cache_key),
         result_serializer=RefSerializer(),
         persist_result=True,
+        retries=3,
+        retry_delay_seconds=[2, 15, 60],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_transient,
+    )
+
+
+def part(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function that does a part of a room's work into a retryable task.
+
+    Not a cached one: what it makes are artifacts, of which a later run asks only for those that are missing.
+    """
+    return task(
+        name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
         retries=3,
         retry_delay_seconds=[2, 15, 60],
         retry_jitter_factor=0.5,

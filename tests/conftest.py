@@ -27,7 +27,7 @@ import pytest
 
 from benchmarks.fault_proxy import FaultProxy, fault_proxy
 from flows.local_server import local_server
-from negset import building
+from negset import building, selecting
 from negset.encoders.encoder import Encoder, open_encoder, prepare_encoder
 from negset.indexes.preparing import prepare_indexes
 from negset.mining.cells import mine_cells
@@ -116,7 +116,7 @@ def select_set(config: BuildConfig, store: Store, encoder: Encoder | None = None
         ledger = ledger.model_copy(update={"guide": GuideRefs(**vectors)})
     scores = {teacher: building.teach(config, ledger, teacher, store) for teacher in wanted}
     ledger = ledger.model_copy(update={"scores": scores})
-    selected = building.select(config, ledger, store)
+    selected = selecting.select(config, ledger, store)
     return Selected(selected, ledger, store.open(selected.kind, selected.fingerprint))
 
 
@@ -329,8 +329,19 @@ def bucket(s3_server, monkeypatch, request) -> Iterator[Bucket]:
 
 @pytest.fixture
 def monthly_file(tmp_path: Path) -> Path:
-    """Give a build file for a dataset of three months: in each a corpus that grew, for the same queries."""
-    draw, folder = random.Random(7), tmp_path / "log"
+    """Give a build file for a dataset of three months."""
+    return write_monthly(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def monthly_world() -> Callable[[Path], Path]:
+    """Give `write_monthly`."""
+    return write_monthly
+
+
+def write_monthly(home: Path) -> Path:
+    """Write a build file for a dataset of three months: in each a corpus that grew, for the same queries."""
+    draw, folder = random.Random(7), home / "log"
     texts = {
         f"d{month}{place:02}": " ".join(draw.choices(WORDS, k=12)) + f" item{month}{place}"
         for month in (1, 2, 3)
@@ -346,7 +357,7 @@ def monthly_file(tmp_path: Path) -> Path:
     corpus = pl.read_parquet(folder / "corpus.parquet")
     dated = corpus.with_columns(created_at=pl.format("2024-0{}-02", pl.col("doc_id").str.slice(1, 1)))
     dated.write_parquet(folder / "corpus.parquet")
-    path = tmp_path / "monthly.toml"
+    path = home / "monthly.toml"
     path.write_text(
         'name = "log"\n[source]\nformat = "parquet"\npath = "log"\npartition_by = "created_at"\n'
         '[encoder]\nbackend = "hashing"\ndimensions = 16\n[mine]\nminers = ["dense"]\ndepth = 20\n'

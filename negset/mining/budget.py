@@ -68,7 +68,7 @@ class Load:
 def memory_bytes(memory: str) -> int:
     """Read an amount such as `4GB`; empty gives half of what this machine, container or process may use."""
     if not memory:
-        return int(_machine_memory() * SHARE_OF_MACHINE)
+        return int(machine_memory() * SHARE_OF_MACHINE)
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|TB)", memory)
     if found is None:
         message = f"{memory!r} is no amount of memory: write a number and KB, MB, GB or TB, such as 4GB"
@@ -127,7 +127,7 @@ def _text_bytes(snapshot: Snapshot, partition: str) -> int:
     return sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
 
 
-def _machine_memory() -> int:
+def machine_memory() -> int:
     """Give the memory of the machine, or the lower limit that a container or this process has."""
     amounts = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in _CGROUPS:

@@ -15,7 +15,7 @@ from negset.errors import ArtifactError, ConfigError
 from negset.fingerprint import fingerprint, rows_digest
 from negset.mining.cell_files import Cell
 from negset.mining.filling import fill_partition
-from negset.mining.lineage import earlier_planes, remember_plane
+from negset.mining.lineage import known_planes, read_planes, remember_plane
 from negset.mining.miner import MinerModule, MiningInputs, Queries, find_miner
 from negset.mining.positives import doc_ids
 from negset.mining.times import last_moments
@@ -103,26 +103,32 @@ def cells_content(inputs: MiningInputs, miner: str) -> str:
     return fingerprint("candidates", who, inputs.snapshot.content, depth, sorted(inputs.config.splits))
 
 
-def mine_cells(inputs: MiningInputs, miner: str, store: Store, progress: Progress = no_progress) -> CellsRef:
+def mine_cells(
+    inputs: MiningInputs, miner: str, store: Store, progress: Progress = no_progress, before: Sequence[str] = ()
+) -> CellsRef:
     """Fill the missing cells of `miner` and give a reference to all of them.
 
     A partition or block that changed is patched where an earlier build of the dataset mined it before. `progress`
     counts cells of which whole ones are done at the start. The facts of the artifact list the cells by block and
-    partition, how many were mined now and how many pairs that scored.
+    partition, how many were mined now, those `before` by others of this build among them, and how many pairs that
+    scored.
     """
     blocks = query_blocks(inputs, miner)
     cells = plan_cells(inputs, miner, blocks)
     wanted = missing_cells(cells, store)
-    done, scored = len(cells) - len(wanted), 0
+    done = len(cells) - len(wanted)
+    mined = dict.fromkeys(before) | dict.fromkeys(cell.fingerprint for cell in wanted)
     step = f"mine {miner}"
     progress(step, done, len(cells))
-    for pairs in _mine(inputs, miner, wanted, blocks, store):
-        done, scored = done + 1, scored + pairs
+    planes = known_planes(store, inputs.dataset, miner) if wanted else []
+    for _ in _mine(inputs, miner, wanted, blocks, planes, store):
+        done += 1
         progress(step, done, len(cells))
+    scored = sum(int(str(store.manifest(CellRef.kind, name).facts["scored"])) for name in mined)
     key = fingerprint("cells", VERSION, [cell.fingerprint for cell in cells])
     facts: dict[str, object] = {
         "miner": miner,
-        "mined": len(wanted),
+        "mined": len(mined),
         "scored": scored,
         "identity": miner_identity(inputs, miner),
         "contents": dict(inputs.snapshot.partition_contents),
@@ -134,6 +140,24 @@ def mine_cells(inputs: MiningInputs, miner: str, store: Store, progress: Progres
         ref = store.commit(CellsRef, key, cells_content(inputs, miner), rows, staged, facts)
     remember_plane(store, inputs.dataset, miner, key)
     return ref
+
+
+def fill_cells(inputs: MiningInputs, miner: str, names: Sequence[str], planes: Sequence[str], store: Store) -> None:
+    """Fill those of the cells `names` of `miner` that are missing, patching what the `planes` mined before.
+
+    Raises ArtifactError where these inputs have no such cell.
+    """
+    blocks = query_blocks(inputs, miner)
+    asked = set(names)
+    cells = [cell for cell in plan_cells(inputs, miner, blocks) if cell.fingerprint in asked]
+    if len(cells) != len(asked):
+        message = (
+            f"{len(asked) - len(cells)} of {len(asked)} cells of {miner!r} are none of this plan: they were planned by "
+            "another version of negset, or from another store. Run the same version everywhere, on one store"
+        )
+        raise ArtifactError(message)
+    for _ in _mine(inputs, miner, missing_cells(cells, store), blocks, planes, store):
+        pass
 
 
 def miner_identity(inputs: MiningInputs, miner: str) -> str:
@@ -173,13 +197,18 @@ def _block_digest(block: Queries) -> str:
     return rows_digest(pl.DataFrame(columns), ["query_id"])
 
 
-def _mine(inputs: MiningInputs, miner: str, wanted: list[Cell], blocks: list[Queries], store: Store) -> Iterator[int]:
-    """Fill each of the `wanted` cells, partition by partition; yield how many pairs each scored."""
+def _mine(
+    inputs: MiningInputs, miner: str, wanted: list[Cell], blocks: list[Queries], known: Sequence[str], store: Store
+) -> Iterator[int]:
+    """Fill each of the `wanted` cells, partition by partition; yield how many pairs each scored.
+
+    `known` are the keys of what was mined before.
+    """
     if not wanted:
         return
     opened = find_miner(miner).open_miner(inputs)
     ids = doc_ids(inputs.snapshot) if len(inputs.snapshot.partition_contents) > 1 else None
-    planes = earlier_planes(store, inputs.dataset, miner, miner_identity(inputs, miner)) if opened.exact else []
+    planes = read_planes(store, known, miner_identity(inputs, miner)) if opened.exact else []
     for partition in dict.fromkeys(cell.partition for cell in wanted):
         cells = [cell for cell in wanted if cell.partition == partition]
         yield from fill_partition(inputs, opened, partition, cells, blocks, planes, ids, store)

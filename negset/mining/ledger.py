@@ -66,9 +66,14 @@ class Block:
 
 
 def candidate_blocks(
-    inputs: MiningInputs, cells: Mapping[str, CellsRef], store: Store, by: str = "", progress: Progress = no_progress
+    inputs: MiningInputs,
+    cells: Mapping[str, CellsRef],
+    store: Store,
+    by: str = "",
+    progress: Progress = no_progress,
+    some: range | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the candidate frame of each block of consecutive queries.
+    """Yield the candidate frame of each block of consecutive queries, or of `some` of the blocks.
 
     One row per (query, doc) that some miner proposed, sorted by query and doc.
     Columns: `query` and `doc` (rows of the snapshot), `miner` (the first in configured order that proposed it);
@@ -79,16 +84,16 @@ def candidate_blocks(
     """
     with store.staging() as folder:
         ledger = open_ledger(inputs, cells, store, folder, by)
-        count = len(ledger.blocks[ledger.miners[0]])
+        numbers = range(len(ledger.blocks[ledger.miners[0]])) if some is None else some
         # One block ahead: the next is merged while the caller selects from this one.
         with ThreadPoolExecutor(1) as worker:
-            coming = [worker.submit(block_frame, ledger, number, store) for number in range(min(count, 1))]
-            for number in range(count):
+            coming = [worker.submit(block_frame, ledger, number, store) for number in numbers[:1]]
+            for place, following in enumerate([*numbers[1:], None] if numbers else []):
                 frame = coming.pop().result()
-                if number + 1 < count:
-                    coming.append(worker.submit(block_frame, ledger, number + 1, store))
+                if following is not None:
+                    coming.append(worker.submit(block_frame, ledger, following, store))
                 yield frame
-                progress("merge candidates", number + 1, count)
+                progress("merge candidates", place + 1, len(numbers))
 
 
 def open_ledger(

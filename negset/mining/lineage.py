@@ -69,23 +69,28 @@ def read_plane(store: Store, key: str) -> Plane | None:
 
 def earlier_planes(store: Store, dataset: str, miner: str, identity: str = "") -> list[Plane]:
     """Give the planes that `miner` filled before for `dataset`, the latest first; only those of an `identity` given."""
+    return read_planes(store, known_planes(store, dataset, miner), identity)
+
+
+def read_planes(store: Store, keys: Sequence[str], identity: str = "") -> list[Plane]:
+    """Read the mined cells of these `keys`, those that are there; only those of an `identity` given."""
+    planes = [read_plane(store, key) for key in keys]
+    return [plane for plane in planes if plane is not None and identity in ("", plane.identity)]
+
+
+def known_planes(store: Store, dataset: str, miner: str) -> list[str]:
+    """Give the keys of what `miner` mined before for `dataset`, the latest first, as this machine remembers them."""
     try:
-        keys = json.loads(_place(store, dataset, miner).read_bytes())
+        return [str(key) for key in json.loads(_place(store, dataset, miner).read_bytes())]
     except (OSError, ValueError):
         return []
-    planes = [read_plane(store, str(key)) for key in keys]
-    return [plane for plane in planes if plane is not None and identity in ("", plane.identity)]
 
 
 def remember_plane(store: Store, dataset: str, miner: str, key: str) -> None:
     """Put the mined cells of `key` first among those that are remembered."""
     path = _place(store, dataset, miner)
     with locked(path.with_suffix(".lock")):
-        try:
-            known = [str(one) for one in json.loads(path.read_bytes())]
-        except (OSError, ValueError):
-            known = []
-        kept = [key, *(one for one in known if one != key)][:KEPT]
+        kept = [key, *(one for one in known_planes(store, dataset, miner) if one != key)][:KEPT]
         write_durably(path, canonical_json(kept).encode())
 
 

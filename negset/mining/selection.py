@@ -53,15 +53,21 @@ class Selection:
 
 
 def select_blocks(
-    blocks: Iterable[pl.DataFrame], inputs: SelectionInputs, recipe: BoundRecipe, progress: Progress = no_progress
+    blocks: Iterable[pl.DataFrame],
+    inputs: SelectionInputs,
+    recipe: BoundRecipe,
+    progress: Progress = no_progress,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Selection]:
     """Select from each of `blocks` (whole, consecutive queries) by `recipe`; every asked query gets its one fate.
 
-    A query without a positive gets negatives only where a rule relabels a candidate of it.
+    With a `span`, `blocks` are those of the queries from one row to before another, which alone get a fate. A query
+    without a positive gets negatives only where a rule relabels a candidate of it.
 
     Raises ContractError for blocks out of order, and for a score that is not finite.
     """
-    total, done, miner = inputs.queries.height, 0, pl.Enum([recipe.by])
+    done, total = span or (0, inputs.queries.height)
+    miner = pl.Enum([recipe.by])
     for block in blocks:
         if not block.height:
             continue
@@ -73,7 +79,7 @@ def select_blocks(
         yield _select(block, inputs, recipe, inputs.queries[done : last + 1])
         done = last + 1
         progress("select", done, total)
-    yield _nothing(_dropped_as_bare(inputs.queries[done:], inputs.unlabelled), recipe, miner)
+    yield _nothing(_dropped_as_bare(inputs.queries[done:total], inputs.unlabelled), recipe, miner)
     progress("select", total, total)
 
 

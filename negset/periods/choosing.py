@@ -5,12 +5,13 @@ from typing import Final, Literal
 
 from negset.periods.status import DatasetStatus, PartitionStatus
 
-Only = Literal["", "missing", "failed", "stale"]
-CHOICES: Final[tuple[Only, ...]] = ("missing", "failed", "stale")
+Only = Literal["", "holes", "missing", "failed", "stale"]
+CHOICES: Final[tuple[Only, ...]] = ("holes", "missing", "failed", "stale")
 HOLES: Final = ("missing", "no data", "failed")
 """States of a partition that is expected and of which nothing is published, or whose last attempt failed."""
 _STATES: Final[dict[Only, tuple[str, ...]]] = {
     "": ("missing", "failed", "late data", "stale"),
+    "holes": ("missing", "failed"),
     "missing": ("missing",),
     "failed": ("failed",),
     "stale": ("late data", "stale"),

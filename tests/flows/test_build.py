@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.build import build, build_from_file
+from flows.build import build
 from flows.cli import main
 from negset.cleaning.uses import read_uses
 from negset.configuration import load_build_config
@@ -142,10 +142,6 @@ def test_bm25_alone_needs_no_encoder(ran, build_file):
     published, rooms = ran(build_file, 'mine.miners=["bm25"]')
     assert not {"encoder", "embed"} & set(rooms)
     verify_set(Path(published.path))
-
-
-def test_a_build_from_a_file_is_the_same_build(prefect_server, home, build_file):
-    assert build_from_file(str(build_file)) == build(load_build_config(build_file))
 
 
 def test_the_command_needs_no_server(build_file, tmp_path):

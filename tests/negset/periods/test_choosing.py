@@ -13,6 +13,7 @@ PARTITIONS = tuple(PartitionStatus(key=state, state=state) for state in STATES)
     ("only", "expected"),
     [
         ("", ["missing", "building", "failed", "late data", "stale"]),
+        ("holes", ["missing", "building", "failed"]),
         ("missing", ["missing", "building"]),
         ("failed", ["building", "failed"]),
         ("stale", ["building", "late data", "stale"]),

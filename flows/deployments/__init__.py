@@ -1,0 +1,1 @@
+"""What a dataset has on a Prefect server: its deployments, and the automations that look after their runs."""

@@ -1,0 +1,1 @@
+"""What `negset doctor` looks at. No check says more than what it tried."""
