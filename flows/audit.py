@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.build import gather_ledger
+from negset.cleaning.uses import in_use
 from schemas.config import BuildConfig
 from schemas.refs import LedgerRefs
 from tasks.place import Place
@@ -12,7 +13,8 @@ from tasks.place import Place
 def gather(configs: list[BuildConfig]) -> LedgerRefs:
     """Mine and teach what the recipes of `configs`, which differ in nothing else, choose from; all of it is cached."""
     store = Place().open_store()
-    found = [gather_ledger(config, store) for config in configs]
+    with in_use(store.root):
+        found = [gather_ledger(config, store) for config in configs]
     return found[0].model_copy(
         update={
             "duplicates": next((refs.duplicates for refs in found if refs.duplicates), None),

@@ -8,6 +8,7 @@ from prefect import flow
 from flows.runners.crew import Crew, alone, open_crew
 from flows.runners.sharing import share_cells, share_selection, share_texts
 from negset import building
+from negset.cleaning.uses import in_use, record_use, refs_in
 from negset.fingerprint import fingerprint
 from negset.indexes.opened import find_indexes
 from negset.mining.cells import find_cells
@@ -60,13 +61,16 @@ def build(config: BuildConfig, round_of: RoundIdentity | None = None) -> Negativ
     `round_of` says which of several rounds the set is, for its manifest.
     """
     building.bind(config)
-    store = Place().open_store()
-    with open_crew(config) as crew:
+    place = Place()
+    store = place.open_store()
+    with in_use(store.root), open_crew(config) as crew:
         refs = _ledger(crew, store)
         selected = _selected(crew, refs, store)
         report = _validated(crew, selected, refs.mining.snapshot, store)
         facts = building.describe(config, refs, store).model_copy(update={"round": round_of})
         published = _published(crew, facts, selected, report, refs.mining.snapshot, store)
+        home, used = place.set_address(config.set_name), (*refs_in(refs), selected, report)
+        record_use(store.root, home, config.set_name, published.fingerprint, used)
     if round_of is None and not config.partition:
         tell_fresh(config.name)
     return published

@@ -34,6 +34,7 @@ _COMMANDS = {
     "history": "list the versions of a set, oldest first",
     "rollback": "point a set back to an earlier version",
     "tag": "give a version of a set a name",
+    "gc": "remove old versions, and artifacts that nothing needs any more",
     "probe": "rank negative sets by what a small model learns from each, in seconds",
     "ablate": "compare hard, easy, random and mixed negatives of one size: does it matter?",
     "transfer": "measure what training on one domain or set does to another",
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
     made["verify"].add_argument("--public-key", metavar="PEM", help="check its signature by this key too")
     _add_versions(made)
+    _add_gc(made["gc"])
     _add_probe(made["probe"])
     _add_tune(made["tune"])
     _add_ablate(made["ablate"])
@@ -144,6 +146,17 @@ def _add_versions(made: Mapping[str, argparse.ArgumentParser]) -> None:
     made["tag"].add_argument("--delete", action="store_true", help="take the name from VERSION")
     for name in ("diff", "explain", "history"):
         made[name].add_argument("--json", metavar="FILE", help="write it there too")
+
+
+def _add_gc(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--keep", type=int, default=10, metavar="N", help="versions of a set that are kept (10)")
+    parser.add_argument("--days", type=float, default=30, metavar="D", help="days for which a version is kept (30)")
+    parser.add_argument("--grace", type=float, default=3, metavar="D", help="days in which nothing was touched (3)")
+    parser.add_argument(
+        "--unused", type=float, metavar="D", help="remove cached rooms too that no version needs, unused for D days"
+    )
+    parser.add_argument("--delete", action="store_true", help="remove it; without this, only say what would go")
+    parser.add_argument("--json", metavar="FILE", help="write what goes there too")
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:

@@ -54,6 +54,7 @@ class Store:
         folder = self.folder(kind, fingerprint)
         try:
             manifest = ArtifactManifest.model_validate_json((folder / MANIFEST).read_bytes())
+            mark_used(folder / MANIFEST)
             whole = all((folder / file.path).stat().st_size == file.bytes for file in manifest.files)
         except (OSError, ValueError):
             return None
@@ -112,7 +113,9 @@ class Store:
     def _read_manifest(self, kind: str, fingerprint: str) -> ArtifactManifest:
         path = self.folder(kind, fingerprint) / MANIFEST
         try:
-            return ArtifactManifest.model_validate_json(path.read_bytes())
+            manifest = ArtifactManifest.model_validate_json(path.read_bytes())
+            mark_used(path)
+            return manifest
         except (OSError, ValueError) as error:
             message = f"no {kind} {fingerprint[:16]} in {self.root}: {error}. Build it again"
             raise ArtifactError(message) from error
@@ -198,6 +201,15 @@ class Store:
         path = self._mark(manifest)
         make_folder(path.parent)
         path.touch()
+
+
+def mark_used(path: Path) -> None:
+    """Say that the artifact whose manifest is at `path` was used now: by the time of the file's last change.
+
+    That of its last access would not do: whoever lists or backs up the store changes it.
+    """
+    with suppress(OSError):  # a store that cannot be written to is not cleaned up either
+        os.utime(path)
 
 
 @contextmanager

@@ -50,6 +50,11 @@ class Place(BaseSettings):
             return self.copies_folder(self.sets)
         return (Path(self.sets) if self.sets else self.home / "sets").absolute()
 
+    def set_address(self, dataset: str) -> str:
+        """Say where `dataset` is published: its folder, or its address."""
+        shared = self.sets is not None and is_address(self.sets)
+        return f"{self.sets}".rstrip("/") + f"/{dataset}" if shared else str(self.sets_folder() / dataset)
+
     def copies_folder(self, address: str) -> Path:
         """Give the folder with the copies of the sets at `address`."""
         return (self.home / "copies" / fingerprint(address.rstrip("/"))[:16]).absolute()

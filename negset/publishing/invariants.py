@@ -1,193 +1,114 @@
-"""Check what the rows of a published version promise, from the version alone.
+"""What must hold between the rows of a version, whatever its gates were told to check: read from its files alone."""
 
-The bytes may be what the manifest says and the rows be wrong all the same: somebody else's tool wrote them, or a
-mistake of ours did. The gates looked before publication at the snapshot too; here is what a receiver can check.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-import polars.selectors as cs
 
-from negset.errors import listed
-from negset.publishing.assembly import candidate_funnel, counts, query_funnel
+from negset.errors import ArtifactError
 from negset.publishing.manifest import table_digest
-from negset.publishing.parts import part_files, read_parts, scan_parts
-from negset.publishing.reading import read_set, resolve_version
-from negset.publishing.verify import Finding, VerifyReport, inspect_version, require_sound
+from negset.publishing.parts import as_strings
 from negset.tables import read_table
-from negset.text import document_texts, text_digests
 from schemas.frames import KEYS
-from schemas.manifest import SetManifest
+from schemas.manifest import DataFile, Record, SetManifest
 
-Tables = Mapping[str, pl.DataFrame]
-_SHOWN = 5
-_READ = ("queries", "documents", "positives", "negatives", "false_negatives", "fates")
+_QUERY_TABLES = ("positives", "negatives", "false_negatives", "diagnostics")
+_DOCUMENT_TABLES = ("positives", "negatives", "false_negatives")
 
 
-def verify_version(path: Path) -> VerifyReport:
-    """Check bytes and rows of the version at `path`, or of the latest one of the set at `path`.
+class BrokenRows(Record):
+    """A promise that the rows of `table` break, and how."""
 
-    Raises ArtifactError naming the files that are wrong. Rows are only looked at where all bytes are right.
+    table: str
+    problem: str
+
+
+def broken_rows(folder: Path, manifest: SetManifest) -> Iterator[BrokenRows]:
+    """Give what the rows of the version in `folder` break: digests, counts, keys, references, ranks, weights.
+
+    Its files must be those of `manifest` already, byte by byte. Raises ArtifactError for one that cannot be read.
     """
-    report = require_sound(inspect_version(resolve_version(path)))
-    return require_sound(check_rows(report))
+    tables: dict[str, list[pl.DataFrame]] = {}
+    for file in manifest.files:
+        rows = _read(folder, file)
+        if table_digest(rows, file.table) != file.rows_sha256:
+            yield BrokenRows(table=file.table, problem=f"the rows of {file.path} are not those of the manifest")
+        tables.setdefault(file.table, []).append(as_strings(rows))
+    whole = {table: pl.concat(parts) for table, parts in tables.items()}
+    missing = sorted({"queries", "documents", "positives", "negatives", "fates"} - set(whole))
+    for table in missing:
+        yield BrokenRows(table=table, problem="the table is missing")
+    for table, rows in whole.items():
+        yield from _counts(table, rows, manifest)
+        yield from _keys(table, rows)
+    if not missing:
+        yield from _references(whole)
+        yield from _negatives(whole)
 
 
-def check_rows(report: VerifyReport) -> VerifyReport:
-    """Give `report` with what is wrong with the rows of its version, whose bytes are right."""
-    manifest = read_set(report.folder).manifest
-    present = {file.table for file in manifest.files}
-    tables = {name: read_parts(report.folder, name) for name in _READ if name in present}
-    # Sets of schema 1.0 and 1.1 have no pairs to mask.
-    tables.setdefault("false_negatives", pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String}))
-    lacking = [Finding(path=f"data/{name}", problem="the table is not there") for name in _READ if name not in tables]
-    found = lacking or [
-        Finding(path=f"data/{table}", problem=problem) for check in _CHECKS for table, problem in check(tables)
-    ]
-    found += [*_digest_findings(report.folder, manifest), *_count_findings(report.folder, manifest, tables)]
-    ordered = tuple(sorted(set(found), key=lambda finding: (finding.path, finding.problem)))
-    return VerifyReport(report.folder, report.id, report.files, report.bytes, ordered)
+def _read(folder: Path, file: DataFile) -> pl.DataFrame:
+    try:
+        return read_table(folder / file.path)
+    except pl.exceptions.PolarsError as error:
+        message = f"{folder / file.path} cannot be read: {error}"
+        raise ArtifactError(message) from error
 
 
-Problems = Iterator[tuple[str, str]]
+def _counts(table: str, rows: pl.DataFrame, manifest: SetManifest) -> Iterator[BrokenRows]:
+    counted = manifest.counts.rows.get(table)
+    if counted != rows.height:
+        yield BrokenRows(table=table, problem=f"has {rows.height:,} rows, the manifest counts {counted}")
 
 
-def _keys(tables: Tables) -> Problems:
-    """Every key is there once, over all files of its table."""
-    for name, rows in tables.items():
-        copies = rows.filter(rows.select(KEYS[name]).is_duplicated())
-        if copies.height:
-            yield name, f"keys that are there more than once: {_rows(copies, KEYS[name])}"
-    repeated = tables["negatives"].filter(tables["negatives"].select("query_id", "doc_id").is_duplicated())
-    if repeated.height:
-        yield "negatives", f"documents that are a query's negative twice: {_rows(repeated, ('query_id', 'doc_id'))}"
+def _keys(table: str, rows: pl.DataFrame) -> Iterator[BrokenRows]:
+    key = list(KEYS[table])
+    if not key:
+        return
+    if rows.select(key).is_duplicated().any():
+        yield BrokenRows(table=table, problem=f"two rows have one key ({', '.join(key)})")
+    if not rows.select(key).equals(rows.select(key).sort(key)):
+        yield BrokenRows(table=table, problem=f"the rows are not in the order of their key ({', '.join(key)})")
 
 
-def _ids(tables: Tables) -> Problems:
-    """Every id resolves, and every document is referred to."""
-    for name in ("positives", "negatives", "false_negatives"):
-        for column, home in (("query_id", "queries"), ("doc_id", "documents")):
-            lost = tables[name].join(tables[home], on=column, how="anti")
-            if lost.height:
-                yield name, f"{column} that {home} lacks: {_rows(lost, (column,))}"
-    referred = pl.concat([tables[name].select("doc_id") for name in ("positives", "negatives")])
-    for name, column, others in (("documents", "doc_id", referred), ("queries", "query_id", tables["positives"])):
-        alone = tables[name].join(others, on=column, how="anti")
-        if alone.height:
-            yield name, f"no positive or negative names: {_rows(alone, (column,))}"
+def _references(whole: dict[str, pl.DataFrame]) -> Iterator[BrokenRows]:
+    for tables, key, home in ((_QUERY_TABLES, "query_id", "queries"), (_DOCUMENT_TABLES, "doc_id", "documents")):
+        for table in (table for table in tables if table in whole):
+            lost = whole[table].join(whole[home], on=key, how="anti").get_column(key).unique().sort()
+            if len(lost):
+                yield BrokenRows(table=table, problem=f"{len(lost):,} {key} are not in {home}: {_some(lost)}")
+    splits = whole["queries"].select("query_id", own="split")
+    for table in (table for table in (*_QUERY_TABLES, "fates") if table in whole and table != "positives"):
+        other = whole[table].join(splits, on="query_id").filter(pl.col("split") != pl.col("own"))
+        if other.height:
+            yield BrokenRows(table=table, problem=f"another split than the query's: {_some(other['query_id'])}")
 
 
-def _labels(tables: Tables) -> Problems:
-    """No positive of a query, by id or by text, is a negative of it, nor of a query with its text."""
-    digests = pl.DataFrame(
-        {
-            "doc_id": tables["documents"].get_column("doc_id"),
-            "doc_text": text_digests(document_texts(tables["documents"])),
-        },
-        schema_overrides={"doc_text": pl.Binary},
+def _negatives(whole: dict[str, pl.DataFrame]) -> Iterator[BrokenRows]:
+    negatives = whole["negatives"]
+    both = negatives.join(whole["positives"], on=["query_id", "doc_id"], how="semi")
+    if both.height:
+        pairs = both.select(pl.format("({}, {})", "query_id", "doc_id")).to_series()
+        yield BrokenRows(table="negatives", problem=f"{both.height:,} are positives of their query: {_some(pairs)}")
+    if negatives.select("query_id", "doc_id").is_duplicated().any():
+        yield BrokenRows(table="negatives", problem="a document is twice a negative of one query")
+    ranks = negatives.sort("query_id", "rank").with_columns(
+        place=pl.int_range(1, pl.len() + 1).over("query_id", order_by="rank")
     )
-    asked = pl.DataFrame(
-        {
-            "query_id": tables["queries"].get_column("query_id"),
-            "query_text": text_digests(tables["queries"].get_column("text")),
-        },
-        schema_overrides={"query_text": pl.Binary},
-    )
-    negatives, positives = (
-        tables[name].select("query_id", "doc_id").join(asked, on="query_id").join(digests, on="doc_id")
-        for name in ("negatives", "positives")
-    )
-    wrong = negatives.join(positives, on=["query_text", "doc_text"], how="semi")
+    odd = ranks.filter(pl.col("rank") != pl.col("place"))
+    if odd.height:
+        yield BrokenRows(table="negatives", problem=f"ranks do not count from 1: {_some(odd['query_id'])}")
+    weight = pl.col("weight")
+    wrong = negatives.filter(~weight.is_finite() | (weight < 0))
     if wrong.height:
-        yield "negatives", f"positives of their query: {_rows(wrong, ('query_id', 'doc_id'))}"
-    own = negatives.filter(pl.col("query_text") == pl.col("doc_text"))
-    if own.height:
-        yield "negatives", f"texts of their own query: {_rows(own, ('query_id', 'doc_id'))}"
-    masked = tables["false_negatives"].join(negatives, on=["query_id", "doc_id"], how="semi")
-    if masked.height:
-        yield "false_negatives", f"negatives of the set: {_rows(masked, ('query_id', 'doc_id'))}"
+        yield BrokenRows(table="negatives", problem=f"weights below 0 or not finite: {_some(wrong['query_id'])}")
+    got = negatives.group_by("query_id").agg(negatives=pl.len().cast(pl.Int64))
+    fates = whole["fates"].join(got, on="query_id", how="left").with_columns(pl.col("negatives").fill_null(0))
+    off = fates.filter(pl.col("got") != pl.col("negatives"))
+    if off.height or got.join(fates, on="query_id", how="anti").height:
+        yield BrokenRows(
+            table="fates", problem=f"does not count the negatives that are there: {_some(off['query_id'])}"
+        )
 
 
-def _numbers(tables: Tables) -> Problems:
-    """Scores are finite, weights not below zero, ranks run from 1 without holes by falling score."""
-    for name, rows in tables.items():
-        odd = rows.filter(pl.any_horizontal(pl.lit(value=False), ~cs.float().is_finite()))
-        if odd.height:
-            yield name, f"numbers that are not finite: {_rows(odd, KEYS[name])}"
-    negatives = tables["negatives"].sort("query_id", "rank")
-    light = negatives.filter(pl.col("weight") < 0)
-    if light.height:
-        yield "negatives", f"weights below zero: {_rows(light, KEYS['negatives'])}"
-    holes = negatives.filter(pl.col("rank") != pl.int_range(1, pl.len() + 1).over("query_id"))
-    if holes.height:
-        yield "negatives", f"ranks that do not run from 1 without holes: {_rows(holes, KEYS['negatives'])}"
-    before = pl.col("score").shift().over("query_id")
-    unscored = before.is_null() & (pl.col("rank") > 1)
-    risen = negatives.filter((pl.col("score") > before) | (unscored & pl.col("score").is_not_null()))
-    if risen.height:
-        yield "negatives", f"ranks that are not by falling score: {_rows(risen, KEYS['negatives'])}"
-
-
-def _fates(tables: Tables) -> Problems:
-    """Each published query has the fate that its negatives give it, in one split everywhere."""
-    got = tables["negatives"].group_by("query_id").len("published")
-    joined = tables["fates"].join(got, on="query_id", how="left").with_columns(pl.col("published").fill_null(0))
-    kept = (pl.col("fate") == "kept") & (pl.col("got") == pl.col("wanted"))
-    short = (pl.col("fate") == "short") & pl.col("got").is_between(1, pl.col("wanted") - 1)
-    dropped = (pl.col("fate") == "dropped") & (pl.col("got") == 0) & pl.col("reason").is_not_null()
-    wrong = joined.filter((pl.col("got") != pl.col("published")) | ~(kept | short | dropped))
-    if wrong.height:
-        yield "fates", f"fates that their negatives do not give them: {_rows(wrong, KEYS['fates'])}"
-    alive = tables["fates"].filter(pl.col("fate") != "dropped")
-    for name, one, other in (("queries", tables["queries"], alive), ("fates", alive, tables["queries"])):
-        alone = one.join(other, on="query_id", how="anti")
-        if alone.height:
-            yield name, f"published queries and fates differ: {_rows(alone, ('query_id',))}"
-    split = tables["queries"].select("query_id", own="split")
-    moved = tables["negatives"].join(split, on="query_id").filter(pl.col("split") != pl.col("own"))
-    if moved.height:
-        yield "negatives", f"splits that are not their query's: {_rows(moved, KEYS['negatives'])}"
-
-
-_CHECKS: tuple[Callable[[Tables], Problems], ...] = (_keys, _ids, _labels, _numbers, _fates)
-
-
-def _digest_findings(folder: Path, manifest: SetManifest) -> Iterator[Finding]:
-    for file in manifest.files:
-        if table_digest(read_table(folder / file.path), file.table) != file.rows_sha256:
-            yield Finding(path=file.path, problem="its rows are not those that the manifest gives the digest of")
-
-
-def _count_findings(folder: Path, manifest: SetManifest, tables: Tables) -> Iterator[Finding]:
-    """Hold what the manifest counts to the rows."""
-    said, path = manifest.counts, "manifest.json"
-    rows = {table: 0 for table in said.rows}
-    for file in manifest.files:
-        rows[file.table] = rows.get(file.table, 0) + file.rows
-    for table in sorted({*rows, *said.rows}):
-        if rows.get(table) != said.rows.get(table):
-            yield Finding(path=path, problem=f"counts {said.rows.get(table)} rows of {table}, there are {rows[table]}")
-    for table, splits in said.rows_by_split.items():
-        found = counts(tables[table].get_column("split")) if table in tables else _tuples(manifest)
-        if {split: count for split, count in splits.items() if count} != {s: c for s, c in found.items() if c}:
-            yield Finding(path=path, problem=f"counts {splits} rows of {table} by split, there are {found}")
-    if "fates" in tables and query_funnel(tables["fates"]) != said.queries:
-        yield Finding(path=path, problem="counts of queries are not those of the fates")
-    if part_files(folder, "candidates") and candidate_funnel(scan_parts(folder, "candidates")) != said.candidates:
-        yield Finding(path=path, problem="counts of candidates are not those of the candidates")
-
-
-def _tuples(manifest: SetManifest) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for file in manifest.files:
-        if file.split is not None:
-            found[file.split] = found.get(file.split, 0) + file.rows
-    return found
-
-
-def _rows(frame: pl.DataFrame, columns: tuple[str, ...]) -> str:
-    """Name the first rows of `frame` by `columns`."""
-    named = [" ".join(str(value) for value in row) for row in frame.select(columns).unique(maintain_order=True).rows()]
-    return listed(named, _SHOWN)
+def _some(values: pl.Series) -> str:
+    return ", ".join(str(value) for value in values.unique().sort().head(3))

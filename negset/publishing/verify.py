@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest
 from negset.publishing import bag
+from negset.publishing.invariants import broken_rows
 from negset.publishing.manifest import ID_LENGTH, manifest_bytes, read_manifest, registered_schema
 from negset.publishing.reading import resolve_version
 from negset.store import MANIFEST, check_file
@@ -38,16 +39,13 @@ class VerifyReport:
     findings: tuple[Finding, ...]
 
 
-def verify_set(path: Path) -> VerifyReport:
+def verify_set(path: Path, *, rows: bool = False) -> VerifyReport:
     """Check the version at `path`, or the latest one of the set at `path`; give what was checked.
 
+    With `rows` its rows are read too and held to what must hold between them.
     Raises ArtifactError naming the paths that are missing, changed, extra or of another schema.
     """
-    return require_sound(inspect_version(resolve_version(path)))
-
-
-def require_sound(report: VerifyReport) -> VerifyReport:
-    """Give `report` back; raise ArtifactError naming its findings where it has any."""
+    report = inspect_version(resolve_version(path), rows=rows)
     if report.findings:
         shown = "; ".join(f"{finding.path}: {finding.problem}" for finding in report.findings[:_SHOWN])
         more = f"; and {len(report.findings) - _SHOWN} more" if len(report.findings) > _SHOWN else ""
@@ -56,8 +54,8 @@ def require_sound(report: VerifyReport) -> VerifyReport:
     return report
 
 
-def inspect_version(folder: Path) -> VerifyReport:
-    """Check the version in `folder` and give all findings, sorted by path."""
+def inspect_version(folder: Path, *, rows: bool = False) -> VerifyReport:
+    """Check the version in `folder` and give all findings, sorted by path; the rows of whole files alone."""
     try:
         manifest = read_manifest(folder)
         data = (folder / MANIFEST).read_bytes()
@@ -69,6 +67,8 @@ def inspect_version(folder: Path) -> VerifyReport:
         *(finding for file in manifest.files for finding in _file_findings(folder, file, manifest)),
         *_bag_findings(folder, manifest),
     ]
+    if rows and not findings:
+        findings += [Finding(path=f"data/{one.table}", problem=one.problem) for one in broken_rows(folder, manifest)]
     size = sum(file.bytes for file in manifest.files)
     ordered = sorted(set(findings), key=lambda finding: (finding.path, finding.problem))
     return VerifyReport(folder, digest[:ID_LENGTH], len(manifest.files), size, tuple(ordered))

@@ -3,7 +3,6 @@ import subprocess
 
 import pytest
 
-from benchmarks.verify_mutations import measure
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest
 from negset.publishing.bag import digest_lines, read_digests
@@ -145,11 +144,3 @@ def test_a_manifest_that_names_what_cannot_be_is_named(published, before, after)
     path = published / "manifest.json"
     path.write_bytes(path.read_bytes().replace(before, after))
     assert "manifest.json" in {finding.path for finding in inspect_version(published).findings}
-
-
-def test_seeded_damage_is_found_and_named(published):
-    """A part of the 2,000 mutations of `python -m benchmarks.verify_mutations`."""
-    found = measure(published, mutations=60, seed=3)
-    assert (found["missed"], found["unnamed"], found["missed_by_stock"]) == ([], [], [])
-    assert len(found["kinds"]) >= 5
-    assert found["clean_afterwards"]

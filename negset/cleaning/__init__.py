@@ -1,0 +1,1 @@
+"""Remove what nothing needs any more: old versions, orphaned artifacts, what killed processes left."""
