@@ -10,8 +10,7 @@ from prefect import Task
 from prefect.utilities.callables import get_call_parameters
 
 from flows.runners.engine import Engine, open_engine
-from flows.runners.machine import local_workers, task_memory
-from negset.errors import ConfigError
+from flows.runners.machine import with_task_memory
 from schemas.config import BuildConfig
 from schemas.refs import Ref
 from schemas.runner import CLUSTERS, RunnerConfig
@@ -87,18 +86,8 @@ def open_crew(config: BuildConfig) -> Iterator[Crew]:
 
     Raises ConfigError for a cluster elsewhere without `resources.memory`: its machines are not this one.
     """
-    runner, address = config.runner, Place().cluster
-    address = address if runner.kind in CLUSTERS else ""
-    if address and not config.resources.memory:
-        message = (
-            f"NEGSET_CLUSTER is {address}: say in resources.memory what one task may take of a worker's machine, such "
-            "as 4GB"
-        )
-        raise ConfigError(message)
-    if runner.kind != "local":
-        memory = task_memory(config.resources.memory, 1 if address else local_workers(runner))
-        resources = config.resources.model_copy(update={"memory": memory})
-        config = config.model_copy(update={"resources": resources})
+    address = Place().cluster if config.runner.kind in CLUSTERS else ""
+    config = with_task_memory(config, address)
     crew = Crew(config, address)
     try:
         yield crew

@@ -29,6 +29,7 @@ def render_votes(questions: Sequence[Question], dataset: str, version: str) -> s
             ),
         ),
         bar,
+        tag("h2", text("Negatives to judge"), class_="unseen"),
         *(_card(number, one) for number, one in enumerate(questions, start=1)),
     )
     shared = (resources.files("negset.publishing") / "page.css").read_text(encoding="utf-8")

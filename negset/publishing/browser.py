@@ -4,6 +4,7 @@ The script (`browser.js`) sets texts as text and never as markup. Votes are save
 that `negset audit --sample` writes (`negset/audit/ballot.js`), so that one command reads both.
 """
 
+import math
 from collections.abc import Iterator
 from importlib import resources
 from typing import Final
@@ -81,8 +82,9 @@ def what_is_shown(shown: Shown, manifest: SetManifest) -> str:
         f"{counts.rows['negatives']:,} negatives: {drawn:,} were drawn by lot and come with all others of their query"
     ]
     if shown.all_nearer_than is not None:
+        limit = math.floor(shown.all_nearer_than * 10**_DIGITS) / 10**_DIGITS  # rounded up, it would promise too much
         parts.append(
-            f"every negative that scores less than {shown.all_nearer_than:.4f} below its positive is here, "
+            f"every negative that scores less than {limit:.{_DIGITS}f} below its positive is here, "
             "the most suspicious ones"
         )
     parts.append("the rest is in the tables of the version")

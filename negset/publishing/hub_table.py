@@ -34,7 +34,7 @@ def hub_section(uses: pl.DataFrame, queries: int, documents: int, texts: dict[st
     )
     head = ("document", "text", "queries", "share")
     hubs = table("Documents that are a negative of most queries", head, rows, words=2)
-    return joined(tag("p", text(sentence)), tag("div", hubs, class_="hubs"))
+    return joined(tag("p", text(sentence)), hubs)
 
 
 def document_uses(negatives: pl.DataFrame) -> pl.DataFrame:

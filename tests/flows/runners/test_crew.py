@@ -7,7 +7,7 @@ import pytest
 
 from flows.runners.crew import alone, open_crew
 from flows.runners.engine import open_engine
-from flows.runners.machine import local_workers, task_memory, worker_environment
+from flows.runners.machine import local_workers, worker_environment
 from negset.errors import ConfigError
 from negset.mining.budget import memory_bytes
 from schemas.config import BuildConfig
@@ -81,5 +81,4 @@ def test_workers_are_as_many_as_the_widest_task_lets_in():
     assert local_workers(RunnerConfig(kind="threads", workers=7)) == 7
     cpus = local_workers(RunnerConfig(kind="threads"))
     assert local_workers(RunnerConfig(kind="threads", mine={"cpus": 2 * cpus})) == 1
-    assert task_memory("5GB", 3) == "5GB"
     assert set(worker_environment(2).values()) == {"2"}

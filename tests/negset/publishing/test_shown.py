@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
+from negset.publishing.browser import what_is_shown
+from negset.publishing.manifest import read_manifest
 from negset.publishing.parts import read_parts
 from negset.publishing.shown import Bounds, choose_shown
 
@@ -65,3 +69,9 @@ def test_each_rule_shows_its_highest(tiny_set, tmp_path):
     none = choose_shown(staged.folder, staged.selection, staged.snapshot, fates, negatives, Bounds(rejected=0))
     assert none.rejected.is_empty()
     assert none.ends.height == 2  # still counted
+
+
+def test_the_page_promises_no_more_than_is_there(shown_of, published):
+    """A negative 0.02277 below is left out: "less than 0.0228", the rounded limit, would be wrong."""
+    shown = replace(shown_of(negatives=4, drawn=2, fates=0), all_nearer_than=0.02277)
+    assert "scores less than 0.0227 below its positive" in what_is_shown(shown, read_manifest(published))
