@@ -142,6 +142,7 @@ function go(place) {
     box.scrollTop = line.offsetTop - box.clientHeight / 3;
   }
   show();
+  at("card").querySelector(".negative[aria-current]")?.scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
 function show() {

@@ -82,7 +82,8 @@ def _bars(title: str, what: str, steps: Sequence[tuple[str, int, str]], total: i
     drawn = tag("td", class_="wide", aria_hidden="true")
     titles = tag("thead", tag("tr", tag("th", text("end"), scope="col"), *head, drawn))
     caption = tag("caption", text(title), class_="unseen")
-    return tag("div", tag("table", caption, titles, tag("tbody", *rows), class_="bars-table"), class_="scroll")
+    whole = tag("table", caption, titles, tag("tbody", *rows), class_="bars-table")
+    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 
 def _bar_row(name: str, count: int, total: int, left: int, kind: str) -> Html:

@@ -205,17 +205,32 @@ def test_the_lot_chose_as_far_as_one_came_in_its_order(page, version, downloads)
     assert saved("reloaded") == {tuple(last): False, tuple(first): True, tuple(second): True}
 
 
-def test_a_negative_that_was_not_drawn_is_none_of_the_lot(tab, version, tmp_path):
-    """The page of a large set, where most negatives were not drawn: here q1's second one was not."""
+def altered(version, path, change):
+    """Write the page to `path` with `change` made to the data that its script reads, and give its address."""
     html = (version / "report.html").read_text()
     block = re.search('<script type="application/json" id="shown">(.*?)</script>', html)
     held = json.loads(block.group(1))
-    held["queries"][0]["negatives"][1][8] = None
-    path = tmp_path / "large.html"
+    change(held["queries"][0])
     path.write_text(html.replace(block.group(), data_block("shown", held)))
-    tab.open(f"file://{path}")
+    return f"file://{path}"
+
+
+def test_a_negative_that_was_not_drawn_is_none_of_the_lot(tab, version, tmp_path):
+    """The page of a large set, where most negatives were not drawn: here q1's second one was not."""
+    tab.open(altered(version, tmp_path / "large.html", lambda query: query["negatives"][1].__setitem__(8, None)))
     put(tab, "order", "lot")
     assert texts(tab, "#found") == ["Found 6 negatives of 4 queries."]
+
+
+def test_a_filter_by_rule_shows_what_that_rule_rejected(tab, version, tmp_path):
+    def reject_another(query):
+        query["rejected"].append([3, "margin", "dense", 9, 0.5, 0.5, 0.4])
+        query["ends"].append(["margin", 1])
+
+    tab.open(altered(version, tmp_path / "rules.html", reject_another))
+    assert len(texts(tab, "#card .rejections tbody tr")) == 2
+    put(tab, "rule", "percent_of_positive")
+    assert texts(tab, "#card .rejections tbody .chip") == ["percent_of_positive"]
 
 
 def waited(path):
@@ -276,6 +291,21 @@ def test_every_control_has_a_name_and_the_page_fits_a_phone(page):
     page.call("Emulation.setDeviceMetricsOverride", width=375, height=800, deviceScaleFactor=1, mobile=True)
     try:
         assert page.run("document.documentElement.scrollWidth") == 375
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_a_step_brings_its_negative_into_sight(page):
+    page.call("Emulation.setDeviceMetricsOverride", width=375, height=500, deviceScaleFactor=1, mobile=True)
+    try:
+        page.run("window.scrollTo(0, 0)")
+        for _ in range(3):
+            click(page, "#next")
+            top, bottom, tall = page.run(
+                "(() => { const box = document.querySelector('#card [aria-current]').getBoundingClientRect();"
+                "return [box.top, box.bottom, innerHeight]; })()"
+            )
+            assert 0 <= top < bottom <= tall
     finally:
         page.call("Emulation.clearDeviceMetricsOverride")
 
