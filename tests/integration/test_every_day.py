@@ -33,7 +33,7 @@ def doomed(site: Site, home: Path, deploy: Callable[..., None], dataset: Callabl
     deploy(dataset("doomed"), "--work-pool", "doomed", "--set", "schedule.silence=60s")
     worker = site.start_worker(home, "doomed")
     run = site.trigger("backfill-dataset/doomed")
-    first = wait_for(lambda: published(home, "doomed"), "the first partition", 120)
+    first = wait_for(lambda: published(home, "doomed"), "the first partition", 180)
     wait_for(lambda: site.events("prefect.flow-run.heartbeat", f"prefect.flow-run.{run}"), "a heartbeat", 30)
     kill(worker)
     return Doomed(run, home, first)
@@ -41,7 +41,7 @@ def doomed(site: Site, home: Path, deploy: Callable[..., None], dataset: Callabl
 
 def test_a_scheduled_backfill_ends_well_though_the_server_was_killed(doomed, site, home, deploy, dataset):
     deploy(dataset("daily"), "--interval", "10s", "--set", "schedule.collision=cancel_new")
-    wait_for(lambda: published(home, "daily"), "the first partition", 120)
+    wait_for(lambda: published(home, "daily"), "the first partition", 180)
     deployment = site.deployment("backfill-dataset/daily")["id"]
     site.patch(f"/deployments/{deployment}", {"paused": True})  # one run is enough
     kill(site.server)
@@ -49,7 +49,7 @@ def test_a_scheduled_backfill_ends_well_though_the_server_was_killed(doomed, sit
     wait_for(site.answers, "the server to answer again", 120)
     (run,) = site.runs(deployment, STARTED)
     assert run["auto_scheduled"]
-    assert site.finished(run["id"], 150)["state_name"] == "Completed"
+    assert site.finished(run["id"])["state_name"] == "Completed"
     assert list(published(home, "daily")) == MONTHS
 
 
@@ -72,7 +72,7 @@ def test_two_runs_of_one_partition_at_a_time_publish_one_version(site, home, dep
 
 
 def test_a_run_whose_machine_is_lost_crashes_is_started_again_and_goes_on(doomed, site, home):
-    wait_for(lambda: "Crashed" in site.states(doomed.run), "the run to be found crashed", 120)
+    wait_for(lambda: "Crashed" in site.states(doomed.run), "the run to be found crashed", 240)
     site.start_worker(doomed.home, "doomed")
     assert site.finished(doomed.run)["state_name"] == "Completed"
     states = site.states(doomed.run)
