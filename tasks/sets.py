@@ -12,12 +12,13 @@ from negset.fingerprint import file_digest
 from negset.objects.objects import Objects
 from negset.objects.opening import is_address
 from negset.publishing import tags
+from negset.publishing.invariants import verify_version
 from negset.publishing.line import Line, local_line, shared_line, version_before
 from negset.publishing.moves import move_latest, read_moves, shared_latest
 from negset.publishing.publish import HistoryEntry, point_to
 from negset.publishing.reading import LATEST, VERSIONS
 from negset.publishing.sharing import check_shared, fetch_version, follow
-from negset.publishing.verify import VerifyReport, verify_set
+from negset.publishing.verify import VerifyReport
 from negset.store import MANIFEST, staged_folder
 from tasks.place import Place
 
@@ -54,13 +55,15 @@ def local_set(where: str) -> Path:
 
 
 def verify_at(where: str) -> VerifyReport:
-    """Check every file of the set or version at `where`; of a shared one those in the store, not their copies here.
+    """Check every file of the set or version at `where`, and what its rows promise.
+
+    Of a shared one, those in the store are checked, not their copies here.
 
     Raises ArtifactError naming what is wrong.
     """
     where = _with_version(where)
     if not is_address(where):
-        return verify_set(Path(where))
+        return verify_version(Path(where))
     store, dataset, identity = split_address(where)
     place = Place()
     objects = place.open_objects(store)

@@ -19,12 +19,13 @@ from negset.errors import ArtifactError, ConflictError, MissingObjectError
 from negset.fingerprint import file_digest
 from negset.objects.conditions import require_conditions
 from negset.objects.objects import Objects
+from negset.publishing.invariants import verify_version
 from negset.publishing.manifest import ID_LENGTH, read_manifest
 from negset.publishing.moves import move_latest, read_moves, shared_latest
 from negset.publishing.papers import pack_papers, unpack_papers
 from negset.publishing.publish import write_history
 from negset.publishing.reading import LATEST, VERSIONS
-from negset.publishing.verify import Finding, VerifyReport, inspect_version, verify_set
+from negset.publishing.verify import Finding, VerifyReport, inspect_version
 from negset.store import (
     MANIFEST,
     check_file,
@@ -144,7 +145,7 @@ def check_shared(objects: Objects, dataset: str, identity: str, scratch: Path) -
     """
     folder = f"{dataset}/{VERSIONS}/{identity}"
     version = fetch_version(objects, dataset, identity, scratch)
-    report = verify_set(version)
+    report = verify_version(version)
     files = {path.relative_to(version).as_posix(): path for path in version.rglob("*") if path.is_file()}
     papers = [name for name in files if not name.startswith("data/")]
     _at_once(lambda name: objects.get(f"{folder}/{name}", file_digest(files[name])), papers)

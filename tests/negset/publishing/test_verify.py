@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from benchmarks.verify_mutations import measure
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest
 from negset.publishing.bag import digest_lines, read_digests
@@ -128,3 +129,27 @@ def test_coreutils_can_check_a_version(published):
     assert subprocess.run(command, cwd=published, check=False).returncode == 0
     (published / "report.html").write_text("other")
     assert subprocess.run(command, cwd=published, check=False, capture_output=True).returncode == 1
+
+
+def test_a_broken_list_hides_no_other_damage(published):
+    """A wrong version stops at the first list that it cannot read."""
+    (published / "manifest-sha256.txt").write_text("no digest\n")
+    (published / "README.md").write_text("other")
+    assert {finding.path for finding in inspect_version(published).findings} == {"manifest-sha256.txt", "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b'"table": "negatives"', b'"table": "nugatives"'), (b'"data/fates/', b'"../../fates/')]
+)
+def test_a_manifest_that_names_what_cannot_be_is_named(published, before, after):
+    path = published / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(before, after))
+    assert "manifest.json" in {finding.path for finding in inspect_version(published).findings}
+
+
+def test_seeded_damage_is_found_and_named(published):
+    """A part of the 2,000 mutations of `python -m benchmarks.verify_mutations`."""
+    found = measure(published, mutations=60, seed=3)
+    assert (found["missed"], found["unnamed"], found["missed_by_stock"]) == ([], [], [])
+    assert len(found["kinds"]) >= 5
+    assert found["clean_afterwards"]
