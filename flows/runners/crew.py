@@ -11,6 +11,7 @@ from prefect.utilities.callables import get_call_parameters
 
 from flows.runners.engine import Engine, open_engine
 from flows.runners.machine import with_task_memory
+from negset.errors import EnvironmentFault
 from schemas.config import BuildConfig
 from schemas.refs import Ref
 from schemas.runner import CLUSTERS, RunnerConfig
@@ -71,7 +72,11 @@ class Crew:
         self._stack.close()
 
     def _send(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        given: R = self.engine.runner.submit(task, get_call_parameters(task.fn, args, kwargs)).result()
+        try:
+            given: R = self.engine.runner.submit(task, get_call_parameters(task.fn, args, kwargs)).result()
+        except self.engine.lost as error:
+            message = f"{task.name}: its workers died again and again (out of memory?): {error}. What was done is kept"
+            raise EnvironmentFault(message) from error
         return given
 
 
