@@ -90,10 +90,11 @@ def _file_findings(folder: Path, file: DataFile, manifest: SetManifest) -> Itera
         check_file(path, file.bytes, file.sha256)
         footer = pq.read_metadata(path)
         schema = pq.read_schema(path)
-    except (ArtifactError, OSError, pa.ArrowException) as error:
+        registered = registered_schema(file.table, manifest)
+    except (ArtifactError, OSError, ValueError, pa.ArrowException) as error:
         yield Finding(path=file.path, problem=str(error).removeprefix(f"{path} ").split(". Delete")[0])
         return
-    if not schema.equals(registered_schema(file.table, manifest)):
+    if not schema.equals(registered):
         yield Finding(path=file.path, problem=f"does not have the schema of table {file.table!r}")
     if footer.num_rows != file.rows:
         yield Finding(path=file.path, problem=f"has {footer.num_rows} rows, the manifest says {file.rows}")
@@ -123,7 +124,7 @@ def _tag_findings(folder: Path, tags: dict[str, str]) -> Iterator[Finding]:
         if ".." in Path(name).parts or Path(name).is_absolute():
             yield Finding(path=name, problem=f"{bag.TAGS} names a path outside the folder")
         elif not path.is_file():
-            yield Finding(path=name, problem="is missing")
+            yield Finding(path=name, problem=f"is missing, and {bag.TAGS} lists it")
         elif file_digest(path) != digest:
             yield Finding(path=name, problem=f"differs from its digest in {bag.TAGS}")
     for name in (MANIFEST, bag.PAYLOAD, bag.INFO, bag.DECLARATION):
