@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check format test bench build clean
+.PHONY: help install demo check format test integration bench build clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,7 +30,10 @@ format: install ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 test: install ## every test that a fresh clone can run
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not integration'
+
+integration: install ## days on a real server: Prefect on Postgres, workers, kills (minutes; skips without Postgres)
+	$(BIN)/pytest tests/integration
 
 bench: install ## overhead of a build beyond encoding and searching
 	$(BIN)/python -m benchmarks.build_overhead

@@ -108,7 +108,9 @@ def measure(folder: Path, url: str, options: argparse.Namespace) -> dict[str, ob
         warm_up(folder, client)
         for run in range(options.runs):
             for kind in rows:
-                row = timed_build(config, kind, str(folder / f"{kind}-{run}"), client)
+                pairs = options.documents * options.queries // (2 * options.workers)
+                home = str(folder / f"{kind}-{run}")
+                row = timed_build(config, kind, home, client, f"runner.pairs_per_task={pairs}")
                 print(json.dumps(row), flush=True)
                 rows[kind].append(row)
         cells = many_cells(folder, url, client, options.cells) if options.cells else {}

@@ -217,7 +217,7 @@ class World:
         if config.plan == SHUFFLED:
             return None
         from flows.batches import batches
-        from flows.train import plan_request
+        from tasks.views import plan_request
 
         ref = batches(str(self.sets[variant.recipe].folder), plan_request(config))
         return planned_run(open_plan(self.store.open(ref.kind, ref.fingerprint)), examples, in_batch=config.in_batch)

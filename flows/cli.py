@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     made["show"].add_argument("set", metavar="SET", help="folder of a set or of one version")
     made["show"].add_argument("--query", metavar="ID", help="show this query")
     made["verify"].add_argument("path", metavar="PATH", help="folder of a set or of one version")
+    made["verify"].add_argument("--public-key", metavar="PEM", help="check its signature by this key too")
     _add_versions(made)
     _add_gc(made["gc"])
     _add_probe(made["probe"])

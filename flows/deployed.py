@@ -5,9 +5,10 @@
 
 from datetime import UTC, datetime
 
-from prefect import flow, tags
+from prefect import flow
 
 from flows.build import build
+from flows.left_running import end_orphans
 from flows.partitions import backfill, build_partition, dataset_status
 from flows.rounds import rounds
 from flows.train import train
@@ -32,15 +33,15 @@ def build_dataset(config: BuildConfig) -> str:
     A partition is built whatever its state; what is cached does not run again.
     """
     require_places()
-    with tags(dataset_tag(config.name)):
-        if config.partitions.kind == "none":
-            return build(one_partition(config)).fingerprint
-        asked = one_partition(config.model_copy(update={"partition": config.partition or LATEST}))
-        version = build_partition(asked, asked.partition, force=True)
-        status = dataset_status(config, asked.partition, asked.partition)
-        if status.fresh:
-            tell_fresh(config.name, status.newest or "")
-        return version
+    end_orphans()
+    if config.partitions.kind == "none":
+        return build(one_partition(config)).fingerprint
+    asked = one_partition(config.model_copy(update={"partition": config.partition or LATEST}))
+    version = build_partition(asked, asked.partition, force=True)
+    status = dataset_status(config, asked.partition, asked.partition)
+    if status.fresh:
+        tell_fresh(config.name, status.newest or "")
+    return version
 
 
 @flow(name="backfill-dataset", flow_run_name="backfill {config.name}")
@@ -53,8 +54,8 @@ def backfill_dataset(
     were missed need nothing else: what closed meanwhile is missing, and one that is not over is not expected.
     """
     require_places()
-    with tags(dataset_tag(config.name)):
-        return backfill(config, first, last, only, max_parallel).counts()
+    end_orphans()
+    return backfill(config, first, last, only, max_parallel).counts()
 
 
 @flow(name="train-dataset", flow_run_name="train on {dataset}")
@@ -69,14 +70,14 @@ def train_dataset(
     `latest` is the newest of `partitions` of which something is published.
     """
     require_places()
-    with tags(dataset_tag(dataset)):
-        place = Place()
-        name = _published(place, dataset, partitions, partition)
-        version = read_latest(place.sets_folder() / name)
-        if version is None:
-            message = f"nothing is published of {name!r}; build it first"
-            raise ArtifactError(message)
-        return train(str(bring_version(place, name, version)), config).path
+    end_orphans()
+    place = Place()
+    name = _published(place, dataset, partitions, partition)
+    version = read_latest(place.sets_folder() / name)
+    if version is None:
+        message = f"nothing is published of {name!r}; build it first"
+        raise ArtifactError(message)
+    return train(str(bring_version(place, name, version)), config).path
 
 
 @flow(name="rounds-dataset", flow_run_name="rounds on {config.name}")
@@ -86,13 +87,13 @@ def rounds_dataset(config: BuildConfig, train: TrainConfig, options: RoundsConfi
     Gives the folder of `rounds.json`.
     """
     require_places()
-    with tags(dataset_tag(config.name)):
-        asked = config.partition or (LATEST if config.partitions.kind != "none" else "")
-        return rounds(one_partition(config.model_copy(update={"partition": asked})), train, options)
+    end_orphans()
+    asked = config.partition or (LATEST if config.partitions.kind != "none" else "")
+    return rounds(one_partition(config.model_copy(update={"partition": asked})), train, options)
 
 
 def dataset_tag(dataset: str) -> str:
-    """Give the tag that every run for `dataset` bears, sub-flows included."""
+    """Give the tag of the deployments of `dataset` and of their runs; sub-flows and tasks do not bear it."""
     return f"negset:{dataset}"
 
 

@@ -3,16 +3,16 @@
 from prefect import flow
 
 from flows.batches import planned
+from negset.batching.renewing import check_refresh
 from negset.building import require_current
 from negset.encoders.encoder import encoder_fingerprint
 from negset.fingerprint import fingerprint
 from negset.publishing.manifest import version_id
 from negset.publishing.reading import read_set
 from negset.store import Store
-from schemas.batches import PlanRequest
 from schemas.encoder import EncoderConfig
 from schemas.refs import CheckpointRef, EncoderRef, NegativeSetRef, SnapshotRef
-from schemas.train import SHUFFLED, TrainConfig, usual_epochs
+from schemas.train import SHUFFLED, TrainConfig
 from tasks.embed import prepare
 from tasks.place import Place
 from tasks.policies import is_stored, through_cache
@@ -20,6 +20,7 @@ from tasks.report import report
 from tasks.sets import local_set
 from tasks.train import guide_encoder, is_trained, run_folder, training_key
 from tasks.train import train as train_room
+from tasks.views import plan_request
 
 
 @flow(name="train")
@@ -28,6 +29,7 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
 
     Raises ValidationFailed where a domain fell by more than `config.report` allows; model and page are there then too.
     """
+    check_refresh(config)
     opened, store = read_set(local_set(set_path)), Place().open_store()
     manifest = opened.manifest
     published = NegativeSetRef(
@@ -48,21 +50,6 @@ def train(set_path: str, config: TrainConfig) -> CheckpointRef:
     )
     report(checkpoint, snapshot, config, manifest.dataset)
     return checkpoint
-
-
-def plan_request(config: TrainConfig) -> PlanRequest:
-    """Say which plan a run of `config` trains by."""
-    return PlanRequest(
-        plan=config.plan,
-        options=config.plan_options,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        epochs=config.epochs or usual_epochs(config.model),
-        in_batch=config.in_batch,
-        negatives=config.negatives,
-        split=config.split,
-        held_out=config.held_out,
-    )
 
 
 def fit_start(config: TrainConfig, snapshot: SnapshotRef, store: Store) -> EncoderRef:

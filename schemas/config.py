@@ -307,6 +307,8 @@ class PublishConfig(Section):
     keep_candidates: bool = True
     licence: str = ""
     description: str = ""
+    contract: bool = Field(default=False, json_schema_extra={"neutral": True})
+    """Write the set's data contract, contract.odcs.yaml, into each version."""
 
 
 class ResourcesConfig(Section):

@@ -90,6 +90,8 @@ class ScheduleConfig(Section):
     """What becomes of a run that comes when `limit` are at work: it waits, or it is cancelled."""
     timeout: Duration = ""
     """Time after which a run is cancelled: its worker kills its process; empty for none."""
+    start_within: Duration = "10m"
+    """Time in which a run that a worker took must begin; else it is scheduled again: its worker was killed."""
     silence: Duration = "3m"
     """Time without a heartbeat after which a run that should be running is set to Crashed: its process was killed."""
     crash_retries: int = Field(2, ge=0)
@@ -111,13 +113,18 @@ class ScheduleConfig(Section):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         _refuse_both(self.cron, self.interval)
-        least = {"timeout": LEAST_PROACTIVE, "fresh_within": LEAST_PROACTIVE, "silence": LEAST_SILENCE}
+        least = {
+            "timeout": LEAST_PROACTIVE,
+            "fresh_within": LEAST_PROACTIVE,
+            "start_within": LEAST_SILENCE,
+            "silence": LEAST_SILENCE,
+        }
         for name, seconds in least.items():
             given = getattr(self, name)
             if given and duration(given) < timedelta(seconds=seconds):
                 message = f"{name} = {given!r} is too short; {seconds}s at the least"
                 raise ValueError(message)
-        if not self.silence:
-            message = "silence is empty: a run whose process was killed would be Running for ever"
+        if not self.silence or not self.start_within:
+            message = "silence or start_within is empty: a run whose process was killed would stay as it is for ever"
             raise ValueError(message)
         return self

@@ -57,6 +57,8 @@ class TrainConfig(Section):
     """Which queries share a batch: `shuffled`, or another plan that `negset batches` lists."""
     plan_options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Options of the plan that differ from its own."""
+    plan_refresh: int = Field(0, ge=0, json_schema_extra={"neutral": True})
+    """Epochs after which the plan is made anew, each time from the vectors of the model as it is then; 0 for never."""
     negatives: int = Field(0, ge=0)
     """Hard negatives used for each query; 0 for all that the set has."""
     in_batch: bool = True

@@ -6,15 +6,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
 from negset.batching.opening import plan_identity, plan_set
-from negset.batching.view import view_set
 from negset.fingerprint import fingerprint as fingerprint_of
-from negset.publishing.reading import read_set
-from negset.snapshot import open_snapshot
 from schemas.batches import PlanManifest, PlanRequest
 from schemas.refs import BatchPlanRef, NegativeSetRef, SnapshotRef
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import shown_progress
+from tasks.views import open_view
 
 
 def plan_key(published: NegativeSetRef, request: PlanRequest) -> str:
@@ -28,7 +26,7 @@ def plan_batches(
 ) -> BatchPlanRef:
     """Make the tables of the plan that `request` asks for."""
     store = Place().open_store()
-    view = view_set(read_set(Path(published.path)), open_snapshot(store, snapshot), store, request)
+    view = open_view(published, snapshot, request)
     with shown_progress("batches") as progress, store.staging() as staged:
         manifest = plan_set(view, request, staged, progress)
         if TaskRunContext.get() is not None:

@@ -30,6 +30,11 @@ class Place(BaseSettings):
     """Address of the Dask scheduler or Ray head that `runner.kind` is to use; empty to start one for the build."""
     objects_deadline: float = Field(default=Patience().deadline, gt=0)
     """Seconds after which an operation on an object store is given up."""
+    signing_key: Path | None = None
+    """PEM of the private key that versions are signed with."""
+    lineage: str = ""
+    """Where OpenLineage events go: a file, to which a line each is appended, or the http(s) address of a server."""
+    lineage_namespace: str = "negset"
     allow_http: bool = Field(default=False, validation_alias="AWS_ALLOW_HTTP")
 
     def open_store(self) -> Store:

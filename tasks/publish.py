@@ -16,6 +16,7 @@ from negset.snapshot import open_snapshot
 from negset.store import MANIFEST, Store, make_folder, write_durably
 from schemas.manifest import SetCounts, SetFacts
 from schemas.refs import NegativeSetRef, ReportRef, SelectionRef, SnapshotRef
+from tasks.lineage import report_lineage
 from tasks.place import Place
 from tasks.policies import room
 from tasks.sets import bring_set, bring_version, user_name
@@ -37,6 +38,7 @@ def publish(
         selection=selection_folder(folder),
         snapshot=open_snapshot(store, snapshot),
         rows_sha256=selection_digests(store, selected),
+        signing_key=place.signing_key,
     )
     by, at = user_name(), datetime.now(UTC)
     published = publish_set(draft, place.sets_folder(), by=by, at=at)
@@ -44,6 +46,7 @@ def publish(
     if shared is not None:
         share_version(shared, Path(published.path), by=by, at=at, write=_attempt())
         bring_set(place, facts.dataset)
+    report_lineage(place, Path(published.path), at)
     write_durably(_record(store, fingerprint), published.fingerprint.encode())
     if TaskRunContext.get() is not None:
         _show(facts, counts, published)

@@ -9,6 +9,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.context import TaskRunContext
 
 from negset.batching.reading import open_plan
+from negset.batching.renewing import InputsBy, renewed_inputs
 from negset.batching.versions import with_replay
 from negset.encoders.encoder import Encoder, open_encoder
 from negset.encoders.model_folder import find_model, folder_digests
@@ -25,6 +26,7 @@ from schemas.train import TrainConfig
 from tasks.place import Place
 from tasks.policies import room
 from tasks.progress import Report, shown_progress
+from tasks.views import open_view, plan_request
 
 if TYPE_CHECKING:
     from negset.training.records import StepFigures
@@ -108,11 +110,17 @@ def train(
             guide=open_guide(store, config, guide),
             tell=partial(_tell, progress),
             plan=by,
+            inputs_by=_inputs_by(published, snapshot, config) if config.plan_refresh else None,
         )
     if TaskRunContext.get() is not None:
         _show(opened.manifest.dataset, folder)
     content = file_digest(folder / METRICS)
     return CheckpointRef(fingerprint=fingerprint, content=content, rows=report.trained, path=str(folder))
+
+
+def _inputs_by(published: NegativeSetRef, snapshot: SnapshotRef, config: TrainConfig) -> InputsBy:
+    """Give what the plan of a run is made of; the set is opened when it is asked for, in whichever process."""
+    return partial(renewed_inputs, partial(open_view, published, snapshot, plan_request(config)))
 
 
 def training_tables(opened: PublishedSet, config: TrainConfig) -> SetTables:

@@ -117,6 +117,9 @@ def _print_votes(report: VoteReport) -> None:
             f"{agreed.pairs_with_several:,} pairs; Krippendorff's alpha {alpha}",
             highlight=False,
         )
+    if report.picked:
+        counted = ", ".join(f"{count:,} {word}" for word, count in report.picked.items())
+        console.print(f"left out: votes on negatives that raters picked ({counted})", highlight=False)
     if report.covered < 1:
         console.print(f"strata without a vote are left out: {1 - report.covered:.1%} of the negatives", highlight=False)
     rows = [

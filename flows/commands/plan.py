@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+from flows.runners.machine import with_task_memory
 from negset.configuration import load_build_config
 from negset.mining.budget import Budget
 from negset.planning import plan_build, plan_disk, plan_memory
+from schemas.runner import CLUSTERS
 from tasks.place import Place
 from tasks.sets import bring_set
 
@@ -13,6 +15,7 @@ from tasks.sets import bring_set
 def run(options: argparse.Namespace) -> int:
     """Print the plan of the build of `options.config`; nothing runs."""
     config, store = load_build_config(Path(options.config), options.overrides), Place().open_store()
+    config = with_task_memory(config, Place().cluster if config.runner.kind in CLUSTERS else "")
     bring_set(Place(), config.set_name)
     for room in plan_build(config, store, Place().sets_folder()):
         print(f"{room.name:<15} {room.state:<8} {room.detail}".rstrip())

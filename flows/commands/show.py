@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from flows.commands.reports import describe_set
 from negset.errors import ConfigError, hint
 from negset.publishing.assembly import SELECTED
-from negset.publishing.page import about_check
+from negset.publishing.gate_table import about_check
 from negset.publishing.publish import REPORT, VALIDATION
 from negset.publishing.reading import PublishedSet, read_set
 from negset.text import document_text

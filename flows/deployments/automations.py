@@ -1,7 +1,7 @@
 """What the server does by itself about the runs of a dataset: Prefect has none of it by default.
 
-Runs are found by the tag of their dataset, which sub-flows bear too; those of deployments have one as a related
-resource besides.
+Runs are found by the tag of their dataset and by having a deployment; sub-flows have neither, and are ended with the
+run that they are part of (`flows/left_running.py`).
 """
 
 from typing import Any, Final
@@ -20,6 +20,7 @@ WATCHED: Final = "negset.dataset.watched"
 _RUN: Final = {"prefect.resource.id": "prefect.flow-run.*"}
 _ENDS: Final = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
 _FAILURES: Final = {f"prefect.flow-run.{name}" for name in ("Failed", "Crashed", "TimedOut")}
+_TAKEN: Final = {f"prefect.flow-run.{name}" for name in ("Pending", "Submitting", "InfrastructurePending")}
 _HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 _ABOUT_A_RUN: Final = "{{ flow_run.name }} is {{ flow_run.state.name }}: {{ flow_run.state.message }}\n"
 
@@ -31,7 +32,7 @@ def prefix(dataset: str) -> str:
 
 def plan_automations(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> list[AutomationCore]:
     """List the automations of `dataset`; `block` is who is told of trouble."""
-    planned = [_zombies(dataset, schedule), _failures(dataset, schedule, block)]
+    planned = [_zombies(dataset, schedule), _unbegun(dataset, schedule), _failures(dataset, schedule, block)]
     if schedule.crash_retries:
         planned.append(_restarts(dataset, schedule))
     if schedule.timeout:
@@ -42,14 +43,13 @@ def plan_automations(dataset: str, schedule: ScheduleConfig, block: UUID | None)
 
 
 def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
-    # Sub-flows too: each has heartbeats of its own, and nobody else would end them.
     return AutomationCore(
         name=f"{prefix(dataset)}runs without a heartbeat",
         description=f"A run without a sign of life for {schedule.silence} is set to Crashed: its process was killed.",
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=_RUN,
-            match_related=_tagged(dataset),
+            match_related=_deployed(dataset),
             for_each={"prefect.resource.id"},
             after={_HEARTBEAT},
             expect={"prefect.flow-run.*"},
@@ -58,6 +58,31 @@ def _zombies(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED, name="Crashed", message=f"no heartbeat for {schedule.silence}: it was killed"
+            )
+        ],
+    )
+
+
+def _unbegun(dataset: str, schedule: ScheduleConfig) -> AutomationCore:
+    # What is taken and never begins has no heartbeat to miss, and holds its place under the limit.
+    return AutomationCore(
+        name=f"{prefix(dataset)}runs that do not begin",
+        description=f"A run of a deployment that a worker took and did not begin in {schedule.start_within} "
+        "is scheduled again: its worker was killed.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive,
+            match=_RUN,
+            match_related=_deployed(dataset),
+            for_each={"prefect.resource.id"},
+            after=_TAKEN,
+            expect={"prefect.flow-run.*"},
+            within=duration(schedule.start_within),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                message=f"it did not begin in {schedule.start_within} and is scheduled again",
             )
         ],
     )
@@ -140,12 +165,11 @@ def _freshness(dataset: str, schedule: ScheduleConfig, block: UUID | None) -> Au
     )
 
 
-def _tagged(dataset: str) -> dict[str, Any]:
-    return {"prefect.resource.id": f"prefect.tag.{dataset_tag(dataset)}"}
-
-
 def _deployed(dataset: str) -> list[Any]:
-    return [_tagged(dataset), {"prefect.resource.role": "deployment"}]
+    return [
+        {"prefect.resource.id": f"prefect.tag.{dataset_tag(dataset)}"},
+        {"prefect.resource.role": "deployment"},
+    ]
 
 
 def _told(block: UUID | None, subject: str, body: str) -> list[ActionTypes]:

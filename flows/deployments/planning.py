@@ -22,6 +22,8 @@ from schemas.train import TrainConfig
 
 HEARTBEAT: Final = 30
 """Seconds between two signs of life of a run: the least that Prefect allows."""
+ATTEMPTS: Final = 6
+"""Times that a run asks a server again that is away, after 2, 4, 8, ... seconds: two minutes in all."""
 ANCHOR: Final = datetime(2020, 1, 1, tzinfo=UTC)
 """What intervals are counted from: a moment that no deployment changes."""
 
@@ -114,6 +116,7 @@ def _deployment(
         "job_variables": {
             "env": {
                 "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+                "PREFECT_CLIENT_MAX_RETRIES": str(ATTEMPTS),
                 "PREFECT_LOGGING_EXTRA_LOGGERS": "negset",
             }
         },

@@ -10,8 +10,8 @@ from prefect import Task
 from prefect.utilities.callables import get_call_parameters
 
 from flows.runners.engine import Engine, open_engine
-from flows.runners.machine import local_workers, task_memory
-from negset.errors import ConfigError
+from flows.runners.machine import with_task_memory
+from negset.errors import EnvironmentFault
 from schemas.config import BuildConfig
 from schemas.refs import Ref
 from schemas.runner import CLUSTERS, RunnerConfig
@@ -72,7 +72,11 @@ class Crew:
         self._stack.close()
 
     def _send(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        given: R = self.engine.runner.submit(task, get_call_parameters(task.fn, args, kwargs)).result()
+        try:
+            given: R = self.engine.runner.submit(task, get_call_parameters(task.fn, args, kwargs)).result()
+        except self.engine.lost as error:
+            message = f"{task.name}: its workers died again and again (out of memory?): {error}. What was done is kept"
+            raise EnvironmentFault(message) from error
         return given
 
 
@@ -87,18 +91,8 @@ def open_crew(config: BuildConfig) -> Iterator[Crew]:
 
     Raises ConfigError for a cluster elsewhere without `resources.memory`: its machines are not this one.
     """
-    runner, address = config.runner, Place().cluster
-    address = address if runner.kind in CLUSTERS else ""
-    if address and not config.resources.memory:
-        message = (
-            f"NEGSET_CLUSTER is {address}: say in resources.memory what one task may take of a worker's machine, such "
-            "as 4GB"
-        )
-        raise ConfigError(message)
-    if runner.kind != "local":
-        memory = task_memory(config.resources.memory, 1 if address else local_workers(runner))
-        resources = config.resources.model_copy(update={"memory": memory})
-        config = config.model_copy(update={"resources": resources})
+    address = Place().cluster if config.runner.kind in CLUSTERS else ""
+    config = with_task_memory(config, address)
     crew = Crew(config, address)
     try:
         yield crew

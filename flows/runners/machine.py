@@ -2,7 +2,9 @@
 
 import os
 
+from negset.errors import ConfigError
 from negset.mining.budget import memory_bytes
+from schemas.config import BuildConfig
 from schemas.runner import RunnerConfig
 
 
@@ -12,9 +14,21 @@ def local_workers(runner: RunnerConfig) -> int:
     return runner.workers or max(len(os.sched_getaffinity(0)) // widest, 1)
 
 
-def task_memory(memory: str, workers: int) -> str:
-    """Give the memory of one task: what is asked for, or its share of what a build takes of this machine."""
-    return memory or f"{memory_bytes('') // workers // 10**6}MB"
+def with_task_memory(config: BuildConfig, address: str) -> BuildConfig:
+    """Give `config` with the memory of one task: what it asks for, or an equal share of what a build takes here.
+
+    Raises ConfigError for a cluster at an `address` without `resources.memory`: its machines are not this one.
+    """
+    if config.runner.kind == "local" or config.resources.memory:
+        return config
+    if address:
+        message = (
+            f"NEGSET_CLUSTER is {address}: say in resources.memory what one task may take of a worker's machine, such "
+            "as 4GB"
+        )
+        raise ConfigError(message)
+    share = f"{memory_bytes('') // local_workers(config.runner) // 10**6}MB"
+    return config.model_copy(update={"resources": config.resources.model_copy(update={"memory": share})})
 
 
 def worker_environment(threads: int) -> dict[str, str]:

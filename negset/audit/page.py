@@ -1,6 +1,5 @@
 """The pages of an audit and of a calibration: one file each that loads nothing."""
 
-from collections.abc import Sequence
 from importlib import resources
 
 from negset.audit.calibration import NONE, OPTIONS, Calibration, MinerCalibration, Setting
@@ -8,6 +7,7 @@ from negset.audit.charts import Curve, RatePoint, curve_chart, rate_chart
 from negset.audit.estimates import Estimate, RecipeAudit, Stratum
 from negset.audit.report import AuditReport
 from negset.publishing.html import Html, document, joined, tag, text
+from negset.publishing.tables import table
 
 
 def render_audit(report: AuditReport, own: str) -> str:
@@ -21,7 +21,11 @@ def render_audit(report: AuditReport, own: str) -> str:
             tag("h2", text("Rate against hardness")),
             rate_chart(points, f"score gap positive less negative ({report.by})", "return rate"),
         ),
-        tag("section", tag("h2", text("Recipes")), _table(AUDIT_HEAD, [audit_row(one) for one in report.recipes])),
+        tag(
+            "section",
+            tag("h2", text("Recipes")),
+            table("Recipes, measured", AUDIT_HEAD, [audit_row(one) for one in report.recipes]),
+        ),
         *(_strata(recipe) for recipe in report.recipes),
     )
     return _page(f"{report.dataset} · audit", body)
@@ -95,7 +99,11 @@ def _strata(recipe: RecipeAudit) -> Html:
     if not recipe.strata:
         return joined()
     rows = [stratum_row(one) for one in recipe.strata]
-    return tag("section", tag("h2", text(f"{recipe.recipe}: groups")), _table(STRATUM_HEAD, rows))
+    return tag(
+        "section",
+        tag("h2", text(f"{recipe.recipe}: groups")),
+        table(f"{recipe.recipe}: groups", STRATUM_HEAD, rows, words=2),
+    )
 
 
 def _point_of(recipe: RecipeAudit, own: str) -> RatePoint | None:
@@ -169,7 +177,8 @@ def setting_row(one: Setting) -> list[str]:
 def _miner(miner: MinerCalibration, found: Calibration) -> Html:
     best = found.recommendation
     rows = [setting_row(one) for one in miner.settings]
-    chosen = [best.miner == miner.miner and best.setting == one for one in miner.settings]
+    recommended = best.miner == miner.miner
+    chosen = [place for place, one in enumerate(miner.settings) if recommended and best.setting == one]
     return tag(
         "section",
         tag("h2", text(f"Scores of {miner.miner}")),
@@ -178,7 +187,7 @@ def _miner(miner: MinerCalibration, found: Calibration) -> Html:
         ),
         _histogram(miner),
         *(_curves(miner, rule) for rule in OPTIONS),
-        _table(CALIBRATION_HEAD, rows, chosen),
+        table(f"Settings on scores of {miner.miner}", CALIBRATION_HEAD, rows, chosen=chosen),
     )
 
 
@@ -213,16 +222,6 @@ def _both(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return "unknown", ""
     return f"{estimate.share:.2%}", f"{estimate.low:.2%} to {estimate.high:.2%}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], chosen: Sequence[bool] = ()) -> Html:
-    marks = list(chosen) or [False] * len(rows)
-    lines = [
-        tag("tr", *(tag("td", text(cell)) for cell in row), **({"class_": "chosen"} if mark else {}))
-        for row, mark in zip(rows, marks, strict=True)
-    ]
-    header = tag("tr", *(tag("th", text(cell), scope="col") for cell in head))
-    return tag("div", tag("table", header, *lines, class_="numbers"), class_="scroll")
 
 
 def _page(title: str, body: Html) -> str:

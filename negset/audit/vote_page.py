@@ -29,12 +29,15 @@ def render_votes(questions: Sequence[Question], dataset: str, version: str) -> s
             ),
         ),
         bar,
+        tag("h2", text("Negatives to judge"), class_="unseen"),
         *(_card(number, one) for number, one in enumerate(questions, start=1)),
     )
     shared = (resources.files("negset.publishing") / "page.css").read_text(encoding="utf-8")
-    own, script = ((resources.files("negset.audit") / name).read_text("utf-8") for name in ("audit.css", "votes.js"))
+    own, *scripts = (
+        (resources.files("negset.audit") / name).read_text("utf-8") for name in ("audit.css", "ballot.js", "votes.js")
+    )
     page = tag("main", body, data_version=version)
-    return document(f"{dataset} · votes on {version}", shared + own, page, script)
+    return document(f"{dataset} · votes on {version}", shared + own, page, "".join(scripts))
 
 
 def _card(number: int, one: Question) -> Html:

@@ -1,6 +1,4 @@
-"use strict";
 const cards = [...document.querySelectorAll("article[data-query]")];
-const field = (value) => '"' + value.replaceAll('"', '""') + '"';
 
 function tell() {
   const done = cards.filter((card) => card.dataset.vote).length;
@@ -31,13 +29,8 @@ document.getElementById("save").addEventListener("click", () => {
   const version = document.body.querySelector("main").dataset.version;
   const rows = cards
     .filter((card) => card.dataset.vote)
-    .map((card) => [version, card.dataset.query, card.dataset.doc, rater, card.dataset.vote].map(field).join(","));
-  const text = ["version,query_id,doc_id,rater,vote", ...rows, ""].join("\n");
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = "votes-" + rater.replace(/[^\w-]+/g, "_") + ".csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    .map((card) => [version, card.dataset.query, card.dataset.doc, rater, card.dataset.vote]);
+  saveVotes(["version", "query_id", "doc_id", "rater", "vote"], rows, rater);
 });
 
 tell();

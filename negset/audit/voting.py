@@ -14,6 +14,7 @@ from negset.audit.estimates import Estimate
 from negset.audit.intervals import ClusteredShare, share_interval
 from negset.audit.sampling import strata_of
 from negset.audit.votes import WORDS
+from negset.errors import InputError
 from schemas.manifest import Record
 
 UNSURE: Final = 0.5
@@ -65,6 +66,8 @@ class VoteReport(Record):
     """Share of the set's negatives whose stratum has a vote; the estimate is for these."""
     strata: tuple[VotedStratum, ...]
     agreement: Agreement
+    picked: dict[str, int]
+    """Votes on negatives that raters picked, such as the most suspicious: they are in nothing else here."""
 
 
 def vote_shares(votes: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +86,20 @@ def vote_shares(votes: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge_set(votes: pl.DataFrame, negatives: pl.DataFrame, dataset: str, version: str) -> VoteReport:
-    """Estimate from `votes` the share of the set's `negatives` that are false; strata count by their size."""
+    """Estimate from `votes` the share of the set's `negatives` that are false; strata count by their size.
+
+    Votes on negatives that raters picked tell nothing of the others and are only counted: those not `drawn`. Raises
+    InputError where there are no others.
+    """
+    picked = _counted(votes.filter(~pl.col("drawn")))
+    votes = votes.filter("drawn")
+    if votes.is_empty():
+        message = (
+            f"all {sum(picked.values()):,} votes are on negatives that the raters picked ("
+            + ", ".join(f"{count:,} {word}" for word, count in picked.items())
+            + "): they say nothing of the others. Vote on negatives drawn by lot too"
+        )
+        raise InputError(message)
     strata = strata_of(negatives)
     sizes = strata.group_by("stratum").agg(size=pl.len())
     pairs = vote_shares(votes).join(strata, on=["query_id", "doc_id"]).join(sizes, on="stratum")
@@ -97,12 +113,11 @@ def judge_set(votes: pl.DataFrame, negatives: pl.DataFrame, dataset: str, versio
         for all_yes in (0.0, 1.0)
     ]
     parts = {str(key[0]): part for key, part in pairs.group_by("stratum")}
-    counted = votes["vote"].value_counts()
     return VoteReport(
         dataset=dataset,
         version=version,
         negatives=negatives.height,
-        votes={word: int(counted.filter(pl.col("vote") == word)["count"].sum()) for word in WORDS},
+        votes=_counted(votes),
         pairs=pairs.height,
         false_share=_estimate(weighted_share(pairs)),
         false_share_low=ends[0],
@@ -120,7 +135,12 @@ def judge_set(votes: pl.DataFrame, negatives: pl.DataFrame, dataset: str, versio
             for stratum, size in sizes.sort("stratum").iter_rows()
         ),
         agreement=agreement(votes),
+        picked=picked,
     )
+
+
+def _counted(votes: pl.DataFrame) -> dict[str, int]:
+    return {word: votes.filter(pl.col("vote") == word).height for word in WORDS} if votes.height else {}
 
 
 def weighted_share(pairs: pl.DataFrame) -> ClusteredShare:

@@ -1,6 +1,7 @@
 """Train by a plan that lies on disk: its tables are read a row group at a time, never whole."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -9,20 +10,33 @@ import pyarrow as pa
 
 from negset.arrays import Rows
 from negset.batching.making import MASK_TABLE, PLAN_TABLE
-from negset.batching.reading import OpenedPlan
+from negset.batching.reading import OpenedPlan, open_plan
+from negset.batching.renewing import InputsBy, renew_plan
 from negset.errors import ConfigError, ContractError, listed
 from negset.fingerprint import fingerprint
-from negset.training.batches import Plan, Planned, PlannedRun
+from negset.training.batches import Plan, Planned, PlannedRun, Renewal
 from negset.training.examples import Examples, Groups
 
 _COLUMNS: Final = ("batch", "query_id", "positive_id", "negative_ids", "in_batch")
 _MASKS: Final = ("batch", "slot", "doc_id")
 
 
-def planned_run(opened: OpenedPlan, examples: Examples, *, in_batch: bool = True) -> PlannedRun:
-    """Give the plan to a training run, with the number of its batches and what it is known by."""
+def planned_run(
+    opened: OpenedPlan, examples: Examples, *, in_batch: bool = True, inputs_by: InputsBy | None = None
+) -> PlannedRun:
+    """Give the plan to a training run, with the number of its batches and what it is known by.
+
+    With `inputs_by`, what it is made of, the run can make it anew.
+    """
     plan = training_plan(opened, examples, in_batch=in_batch)
-    return PlannedRun(plan, [one.batches for one in opened.manifest.epochs], fingerprint(opened.manifest))
+    renewal = None
+    if inputs_by is not None:
+        renewal = Renewal(
+            partial(renew_plan, opened.manifest, inputs_by),
+            lambda folder: training_plan(open_plan(folder), examples, in_batch=in_batch),
+        )
+    batches = [one.batches for one in opened.manifest.epochs]
+    return PlannedRun(plan, batches, fingerprint(opened.manifest), renewal)
 
 
 def training_plan(opened: OpenedPlan, examples: Examples, *, in_batch: bool = True) -> Plan:
@@ -32,9 +46,10 @@ def training_plan(opened: OpenedPlan, examples: Examples, *, in_batch: bool = Tr
     both the plan and `in_batch` say so. Raises ContractError naming queries or documents that the run does not have.
     """
     rows = _Rows(examples)
+    epochs = {one.epoch for one in opened.manifest.epochs}
 
     def plan_epoch(epoch: int) -> Iterator[Planned]:
-        if epoch >= len(opened.manifest.epochs):
+        if epoch not in epochs:
             message = (
                 f"the batch plan in {opened.folder} has {len(opened.manifest.epochs)} epochs, epoch {epoch + 1} was "
                 "asked for: make it with --epochs, or set train.epochs"

@@ -58,8 +58,8 @@ def write_plan(
     names = _Names(inputs)
     counts: list[EpochCounts] = []
     visits_Q = np.zeros(len(inputs.query_ids), dtype=np.int64)
-    for epoch in range(settings.epochs):
-        progress("plan", epoch, settings.epochs)
+    for done, epoch in enumerate(settings.visited):
+        progress("plan", done, len(settings.visited))
         visits = visit(epoch)
         check_visits(
             visits,
@@ -71,7 +71,7 @@ def write_plan(
         )
         counts.append(write_epoch(names, visits, settings, epoch, found.name, folder))
         visits_Q += np.bincount(visits.query_V, minlength=len(visits_Q))
-    progress("plan", settings.epochs, settings.epochs)
+    progress("plan", len(settings.visited), len(settings.visited))
     return counts, visits_Q
 
 

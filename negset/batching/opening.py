@@ -14,7 +14,7 @@ from negset.batching.set_scores import graded_positives, query_losses, scored_pa
 from negset.batching.versions import listed_versions
 from negset.batching.view import SetView, document_vectors, query_vectors
 from negset.errors import ConfigError
-from negset.fingerprint import file_digest, fingerprint
+from negset.fingerprint import file_digest, fingerprint, identity
 from negset.lots import id_keys
 from negset.progress import Progress, no_progress
 from negset.publishing.manifest import version_id
@@ -59,7 +59,7 @@ def plan_identity(request: PlanRequest, set_folder: Path, set_version: str) -> s
         if found.versions
         else []
     )
-    return fingerprint("batches", VERSION, found.version, set_version, request, params.model_dump(), files, older)
+    return fingerprint("batches", VERSION, found.version, set_version, request, params, files, older)
 
 
 def _digest(path: str) -> str:
@@ -84,7 +84,7 @@ def plan_set(view: SetView, request: PlanRequest, folder: Path, progress: Progre
     manifest = PlanManifest(
         strategy=found.name,
         version=found.version,
-        options=params.model_dump(),
+        options=params.model_dump(include=set(identity(params))),
         seed=request.seed,
         batch_size=request.batch_size,
         in_batch=request.in_batch,

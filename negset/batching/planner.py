@@ -45,6 +45,13 @@ class PlanSettings:
     in_batch: bool = True
     passes: int = 0
     """What was asked for, where a plan turns passes over all queries into another number of epochs."""
+    only: range | None = None
+    """The epochs that will be visited, where that is not all of them."""
+
+    @property
+    def visited(self) -> range:
+        """Give the epochs that will be visited."""
+        return range(self.epochs) if self.only is None else self.only
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,8 @@ class BatchPlan:
     `coverage` tells under options what is promised; `repeats` whether a query may come twice in an epoch (never in a
     batch). `epochs` is how many it makes of the passes over all queries that were asked for. `files` are options
     that name a file, whose content is part of the plan's identity; plans with `versions` read older ones of the set.
+    `from_vectors` tells under options whether an epoch is made from vectors. `unsteady` says for the positives of all
+    queries and options why the number of batches depends on vectors too; an empty text where it does not.
     """
 
     name: str
@@ -114,6 +123,8 @@ class BatchPlan:
     epochs: Callable[[int, Any], int]
     files: tuple[str, ...]
     versions: bool
+    from_vectors: Callable[[Any, int], bool]
+    unsteady: Callable[[Groups, Any], str]
 
 
 _REGISTRY: dict[str, BatchPlan] = {}
@@ -139,6 +150,21 @@ def as_asked(passes: int, _params: PlanParams) -> int:
     return passes
 
 
+def no_epoch(_params: PlanParams, _epoch: int) -> bool:
+    """Make no epoch from vectors."""
+    return False
+
+
+def each_epoch(_params: PlanParams, _epoch: int) -> bool:
+    """Make every epoch from vectors."""
+    return True
+
+
+def steady(_positives: Groups, _params: PlanParams) -> str:
+    """Promise as many batches whatever the vectors say."""
+    return ""
+
+
 def plan(
     name: str,
     *,
@@ -148,6 +174,8 @@ def plan(
     epochs: Callable[[int, ParamsT], int] = as_asked,
     files: Sequence[str] = (),
     versions: bool = False,
+    from_vectors: Callable[[ParamsT, int], bool] = no_epoch,
+    unsteady: Callable[[Groups, ParamsT], str] = steady,
     version: int = 1,
 ) -> Callable[[Open[ParamsT]], Open[ParamsT]]:
     """Register the decorated function as the plan `name`."""
@@ -165,6 +193,8 @@ def plan(
             epochs=epochs,
             files=tuple(files),
             versions=versions,
+            from_vectors=from_vectors,
+            unsteady=unsteady,
         )
         return opens
 

@@ -34,6 +34,8 @@ def _head(manifest: SetManifest) -> Iterator[str]:
     yield f"pretty_name: {json.dumps(manifest.dataset)}"
     if manifest.licence:
         yield f"license: {json.dumps(manifest.licence)}"
+    yield 'task_categories: ["text-retrieval", "sentence-similarity"]'
+    yield f"size_categories: {json.dumps([size_category(manifest.counts.rows['negatives'])])}"
     yield 'tags: ["negset", "hard-negatives", "information-retrieval"]'
     yield "configs:"
     for table in _ordered(manifest):
@@ -45,6 +47,15 @@ def _head(manifest: SetManifest) -> Iterator[str]:
             yield f"  - split: {split}"
             yield f"    path: {pattern}"
     yield "---"
+
+
+def size_category(rows: int) -> str:
+    """Name the class of sizes that a set of so many `rows` is in, in the words of dataset cards."""
+    bounds = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
+    for place, bound in enumerate(bounds):
+        if rows < 10 ** (3 + place):
+            return f"{bounds[place - 1]}<n<{bound}" if place else f"n<{bound}"
+    return f"n>{bounds[-1]}"
 
 
 def _patterns(manifest: SetManifest, table: str) -> list[tuple[str, str]]:
@@ -91,6 +102,7 @@ def _usage(manifest: SetManifest) -> Iterator[str]:
     yield "## Read it"
     yield ""
     yield "```python"
+    yield "folder = '/where/this/file/lies'  # an absolute path"
     yield f'datasets.load_dataset(folder, "ntuples", split="{split}")'
     yield f'datasets.load_dataset(folder, "negatives", split="{WHOLE}")'
     yield 'polars.read_parquet(f"{folder}/data/negatives/*.parquet")'
@@ -102,4 +114,5 @@ def _usage(manifest: SetManifest) -> Iterator[str]:
     yield "```sh"
     yield "sha256sum -c --quiet manifest-sha256.txt tagmanifest-sha256.txt"
     yield "sha256sum manifest.json | cut -c1-16    # the version id"
+    yield "python -m bagit --validate .            # pip install bagit: extra files too"
     yield "```"

@@ -6,7 +6,7 @@ from schemas.manifest import SetManifest
 
 _NEGATIVES, _POSITIVES, _REJECTED = 8, 3, 12
 _LONG, _SHORT = 420, 220
-_WORDS = {
+REASONS = {
     "known_positive": "is a known positive, or has the text of one",
     "own_text": "is the query's own text",
     "positive_duplicate": "nearly repeats a positive",
@@ -16,6 +16,7 @@ _WORDS = {
     "max_score": "scores too high",
     "rank_window": "is outside the window of ranks",
 }
+"""What a rule that rejected a candidate says of it."""
 
 
 def example_card(example: Example, manifest: SetManifest) -> Html:
@@ -87,9 +88,9 @@ def _meter(row: Row) -> Html:
     if not isinstance(score, float) or not isinstance(positive, float) or positive <= 0:
         return joined()
     share = min(max(score / positive, 0.0), 1.0)
-    return tag(
-        "span", tag("i", style=f"height:{100 * share:.1f}%"), class_="meter", title=f"{share:.0%} of the positive"
-    )
+    top, tall = f"{100 * (1 - share):.1f}%", f"{100 * share:.1f}%"
+    filled = tag("rect", y=top, width="100%", height=tall, class_="bar negative")
+    return tag("svg", tag("title", text(f"{share:.0%} of the positive")), filled, class_="meter", role="img")
 
 
 def _rejected(example: Example) -> Html:
@@ -115,7 +116,7 @@ def _rejected_row(row: Row, example: Example) -> Html:
     place = f"{row['miner']} {row['rank']}" if row["rank"] is not None else str(row["miner"])
     return tag(
         "tr",
-        tag("td", _chip(rule, "rejected"), tag("small", text(_WORDS.get(rule, "")))),
+        tag("td", _chip(rule, "rejected"), tag("small", text(REASONS.get(rule, "")))),
         tag("td", *(tag("div", text(line)) for line in [*measured, place]), class_="number"),
         tag("td", _passage(row, example, _SHORT)),
     )

@@ -1,6 +1,6 @@
 """Machine-readable descriptions of a version: schema.json and croissant.json (Croissant 1.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -49,7 +49,11 @@ _CONTEXT: dict[str, object] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_PARQUET = "application/vnd.apache.parquet"
+_REFERRING = ("positives", "negatives", "false_negatives")
+_REFERRED = {"query_id": "queries", "doc_id": "documents"}
+"""Ids that always resolve in these tables, and the table in which they are the key."""
+_PARQUET = "application/x-parquet"
+"""The name by which mlcroissant reads the format; the registered one it does not know."""
 
 
 def schema_document(manifest: SetManifest) -> dict[str, object]:
@@ -75,13 +79,16 @@ def croissant_document(manifest: SetManifest, identity: str) -> dict[str, object
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": manifest.dataset,
         "description": manifest.description or f"Negative set {manifest.dataset} for training retrievers",
-        "version": identity,
+        # The schema's semantic version, with the id as its build: what only looks like a number sorts nowhere.
+        "version": f"{manifest.schema_version}+{identity}",
         "isLiveDataset": False,
         "distribution": [
             *(_file_object(file) for file in manifest.files),
-            *(_file_set(table, manifest.files) for table in tables),
+            *(_file_set(table) for table in tables if len(_files(table, manifest)) > 1),
         ],
-        "recordSet": [_record_set(table, registered_schema(table, manifest)) for table in tables],
+        "recordSet": [
+            _record_set(table, registered_schema(table, manifest), _source(table, manifest)) for table in tables
+        ],
     }
     if manifest.licence:
         document["license"] = manifest.licence
@@ -90,6 +97,16 @@ def croissant_document(manifest: SetManifest, identity: str) -> dict[str, object
 
 def _tables(manifest: SetManifest) -> list[str]:
     return sorted({file.table for file in manifest.files})
+
+
+def _files(table: str, manifest: SetManifest) -> list[DataFile]:
+    return [file for file in manifest.files if file.table == table]
+
+
+def _source(table: str, manifest: SetManifest) -> dict[str, object]:
+    """Name what holds `table`: its file, whose digest readers then check, or the set of its files."""
+    files = _files(table, manifest)
+    return {"fileObject": {"@id": files[0].path}} if len(files) == 1 else {"fileSet": {"@id": f"{table}-files"}}
 
 
 def _column(field: pa.Field) -> dict[str, object]:
@@ -109,36 +126,38 @@ def _file_object(file: DataFile) -> dict[str, object]:
     }
 
 
-def _file_set(table: str, files: Iterable[DataFile]) -> dict[str, object]:
+def _file_set(table: str) -> dict[str, object]:
     return {
         "@type": "cr:FileSet",
         "@id": f"{table}-files",
         "name": f"{table}-files",
-        "containedIn": [{"@id": file.path} for file in files if file.table == table],
         "encodingFormat": _PARQUET,
         "includes": f"data/{table}/**/*.parquet" if table == "ntuples" else f"data/{table}/*.parquet",
     }
 
 
-def _record_set(table: str, schema: pa.Schema) -> dict[str, object]:
+def _record_set(table: str, schema: pa.Schema, source: Mapping[str, object]) -> dict[str, object]:
     flat = [field for field in schema if not pa.types.is_nested(field.type)]
     return {
         "@type": "cr:RecordSet",
         "@id": table,
         "name": table,
         "key": [{"@id": f"{table}/{name}"} for name in KEYS[table]],
-        "field": [_field(table, field) for field in flat],
+        "field": [_field(table, field, source) for field in flat],
     }
 
 
-def _field(table: str, field: pa.Field) -> dict[str, object]:
-    return {
+def _field(table: str, field: pa.Field, source: Mapping[str, object]) -> dict[str, object]:
+    described: dict[str, object] = {
         "@type": "cr:Field",
         "@id": f"{table}/{field.name}",
         "name": field.name,
         "dataType": _croissant_type(field.type),
-        "source": {"fileSet": {"@id": f"{table}-files"}, "extract": {"column": field.name}},
+        "source": {**source, "extract": {"column": field.name}},
     }
+    if table in _REFERRING and field.name in _REFERRED:
+        described["references"] = {"field": {"@id": f"{_REFERRED[field.name]}/{field.name}"}}
+    return described
 
 
 def _croissant_type(kind: pa.DataType) -> str:

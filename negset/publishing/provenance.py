@@ -4,8 +4,11 @@ It is unsigned: it says what happened, and whoever needs proof signs it. It hold
 build, so it is a paper beside the manifest and no part of the version id.
 """
 
+import hashlib
 from datetime import datetime
 
+from negset.publishing.manifest import manifest_bytes
+from negset.store import MANIFEST
 from schemas.manifest import SetManifest
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -18,7 +21,11 @@ def provenance_document(manifest: SetManifest, identity: str, *, by: str, at: da
     finished = at.isoformat(timespec="seconds")
     return {
         "_type": STATEMENT,
-        "subject": [{"name": file.path, "digest": {"sha256": file.sha256}} for file in manifest.files],
+        "subject": [
+            *({"name": file.path, "digest": {"sha256": file.sha256}} for file in manifest.files),
+            # Its digest is the version id, so the statement vouches for all that the manifest says.
+            {"name": MANIFEST, "digest": {"sha256": hashlib.sha256(manifest_bytes(manifest)).hexdigest()}},
+        ],
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
@@ -40,4 +47,5 @@ def _dependencies(manifest: SetManifest) -> list[dict[str, object]]:
     named = [("source", manifest.source.content), ("recipe", manifest.recipe.fingerprint)]
     if manifest.encoder is not None:
         named.append(("encoder", manifest.encoder.fingerprint))
+    named += [(f"teacher/{name}", str(facts["scores"])) for name, facts in manifest.teachers.items()]
     return [{"name": name, "digest": {"sha256": digest}} for name, digest in named]

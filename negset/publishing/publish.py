@@ -20,11 +20,13 @@ from negset.errors import ArtifactError, ContractError, ValidationFailed
 from negset.fingerprint import fingerprint
 from negset.publishing.bag import write_bag, write_tag_manifest
 from negset.publishing.card import dataset_card
+from negset.publishing.contract import CONTRACT, asks_for_contract, contract_document
 from negset.publishing.manifest import describe_set, manifest_bytes, version_id
 from negset.publishing.metadata import croissant_document, schema_document
 from negset.publishing.page import render_page
 from negset.publishing.provenance import provenance_document
 from negset.publishing.reading import LATEST, VERSIONS, read_latest
+from negset.publishing.signing import sign_version
 from negset.publishing.verify import verify_set
 from negset.snapshot import Snapshot
 from negset.store import MANIFEST, flush, locked, make_folder, rename_folder, staged_folder, swap, write_durably
@@ -55,7 +57,8 @@ class Draft:
 
     `folder` holds data/ and nothing else that counts; `gates` holds validation.json and the Data Docs;
     `selection` is the folder with the candidates, `snapshot` gives the texts that the page shows. `rows_sha256`
-    gives the digest of the rows for the digest of a file's bytes, where it is known already.
+    gives the digest of the rows for the digest of a file's bytes, where it is known already. `signing_key` is the
+    PEM of the private key that the version is signed with, None for no signature.
     """
 
     folder: Path
@@ -65,6 +68,7 @@ class Draft:
     selection: Path
     snapshot: Snapshot
     rows_sha256: Mapping[str, str] = field(default_factory=dict)
+    signing_key: Path | None = None
 
 
 def publish_set(draft: Draft, root: Path, *, by: str, at: datetime) -> NegativeSetRef:
@@ -132,9 +136,14 @@ def write_version(
         "provenance.intoto.json": _json(provenance_document(manifest, identity, by=by, at=at)),
         PAGE: render_page(manifest, identity, draft.folder, draft.selection, draft.snapshot, report),
     }
+    if asks_for_contract(manifest):
+        papers[CONTRACT] = _json(contract_document(manifest, identity, report))
     for name, text in papers.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     write_bag(folder, manifest, identity, by=by, at=at)
+    if draft.signing_key is not None:
+        (folder / MANIFEST).write_bytes(data)
+        sign_version(folder, draft.signing_key)
     write_tag_manifest(folder, {MANIFEST: sha256(data).hexdigest()})
     for path in folder.rglob("*"):
         if path.is_file():

@@ -11,7 +11,7 @@ from negset.publishing.parts import read_parts, scan_parts
 from negset.snapshot import Snapshot
 from negset.text import document_text
 
-QUOTAS = {"kept": 20, "short": 6, "dropped": 4}
+QUOTAS = {"kept": 8, "short": 2, "dropped": 2}
 """Queries shown of each fate; what one cannot fill goes to the others, in this order."""
 
 Row = dict[str, object]
@@ -31,15 +31,15 @@ class Example:
 
 
 def choose_examples(folder: Path, selection: Path, snapshot: Snapshot) -> list[Example]:
-    """Choose about thirty queries of the set staged in `folder` by the hash of their ids, and gather them."""
+    """Choose about a dozen queries of the set staged in `folder` by the hash of their ids, and gather them."""
     fates = read_parts(folder, "fates")
     chosen = sample_ids(fates)
     ids = pl.DataFrame({"query_id": chosen}, schema={"query_id": pl.String})
     asked = snapshot.queries().join(ids, on="query_id", how="semi")
     mined = _ledger(selection, chosen)
     negatives = read_parts(folder, "negatives").join(ids, on="query_id", how="semi")
-    positives = _labelled(snapshot, ids)
-    texts = _texts(snapshot, [positives, negatives, mined])
+    positives = labelled(snapshot, ids)
+    texts = document_texts_of(snapshot, [positives, negatives, mined])
     return [
         Example(
             query=_rows(asked, query_id)[0],
@@ -59,7 +59,7 @@ def choose_examples(folder: Path, selection: Path, snapshot: Snapshot) -> list[E
 def sample_ids(fates: pl.DataFrame) -> list[str]:
     """Give ids of `fates` by quota and hash, kept ones first: the same ids whatever the order of the rows."""
     by_fate = {
-        fate: sorted(fates.filter(pl.col("fate") == fate).get_column("query_id").to_list(), key=_lot) for fate in QUOTAS
+        fate: sorted(fates.filter(pl.col("fate") == fate).get_column("query_id").to_list(), key=lot) for fate in QUOTAS
     }
     taken = {fate: ids[: QUOTAS[fate]] for fate, ids in by_fate.items()}
     spare = sum(QUOTAS.values()) - sum(len(ids) for ids in taken.values())
@@ -70,7 +70,8 @@ def sample_ids(fates: pl.DataFrame) -> list[str]:
     return [query_id for fate in QUOTAS for query_id in taken[fate]]
 
 
-def _lot(query_id: str) -> str:
+def lot(query_id: str) -> str:
+    """Give what a query is drawn by: no property of it."""
     return hashlib.sha256(query_id.encode()).hexdigest()
 
 
@@ -82,12 +83,14 @@ def _ledger(selection: Path, ids: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def _labelled(snapshot: Snapshot, ids: pl.DataFrame) -> pl.DataFrame:
+def labelled(snapshot: Snapshot, ids: pl.DataFrame) -> pl.DataFrame:
+    """Give the qrels of the queries `ids` that are positive, each pair once, sorted by pair."""
     qrels = snapshot.qrels().filter(pl.col("relevance") >= 1).join(ids, on="query_id", how="semi")
     return qrels.sort("query_id", "doc_id", "split").unique(["query_id", "doc_id"], keep="first", maintain_order=True)
 
 
-def _texts(snapshot: Snapshot, frames: Sequence[pl.DataFrame]) -> dict[str, str]:
+def document_texts_of(snapshot: Snapshot, frames: Sequence[pl.DataFrame]) -> dict[str, str]:
+    """Give the text of every document in `frames`, a partition at a time."""
     wanted = pl.concat([frame.select("doc_id") for frame in frames]).unique()
     found = pl.concat(
         snapshot.documents(name).join(wanted, on="doc_id", how="semi").select("doc_id", "title", "text")

@@ -15,6 +15,7 @@ from negset.publishing.invariants import broken_rows
 from negset.publishing.manifest import ID_LENGTH, manifest_bytes, read_manifest, registered_schema
 from negset.publishing.reading import resolve_version
 from negset.store import MANIFEST, check_file
+from schemas.frames import KEYS
 from schemas.manifest import DataFile, Record, SetManifest
 
 _SHOWN = 10
@@ -55,8 +56,11 @@ def verify_set(path: Path, *, rows: bool = False) -> VerifyReport:
 
 def inspect_version(folder: Path, *, rows: bool = False) -> VerifyReport:
     """Check the version in `folder` and give all findings, sorted by path; the rows of whole files alone."""
-    manifest = read_manifest(folder)
-    data = (folder / MANIFEST).read_bytes()
+    try:
+        manifest = read_manifest(folder)
+        data = (folder / MANIFEST).read_bytes()
+    except ArtifactError as error:
+        return _inspect_without_manifest(folder, error)
     digest = hashlib.sha256(data).hexdigest()
     findings = [
         *_identity_findings(folder, manifest, data, digest[:ID_LENGTH]),
@@ -68,6 +72,19 @@ def inspect_version(folder: Path, *, rows: bool = False) -> VerifyReport:
     size = sum(file.bytes for file in manifest.files)
     ordered = sorted(set(findings), key=lambda finding: (finding.path, finding.problem))
     return VerifyReport(folder, digest[:ID_LENGTH], len(manifest.files), size, tuple(ordered))
+
+
+def _inspect_without_manifest(folder: Path, error: ArtifactError) -> VerifyReport:
+    """Hold the files in `folder` to the bag's lists alone: the manifest cannot be read, as `error` says."""
+    findings = [Finding(path=MANIFEST, problem=str(error))]
+    lists = {name: _read_list(folder, name) for name in (bag.PAYLOAD, bag.TAGS)}
+    findings += [found for found in lists.values() if isinstance(found, Finding)]
+    payload, tags = (found if isinstance(found, dict) else {} for found in lists.values())
+    findings += [*_listed_findings(folder, payload, bag.PAYLOAD), *_listed_findings(folder, tags, bag.TAGS)]
+    if payload and tags:
+        findings += _extra_findings(folder, {*payload, *tags, bag.TAGS})
+    ordered = sorted(set(findings), key=lambda finding: (finding.path, finding.problem))
+    return VerifyReport(folder, "", len(payload), 0, tuple(ordered))
 
 
 def _identity_findings(folder: Path, manifest: SetManifest, data: bytes, identity: str) -> Iterator[Finding]:
@@ -86,15 +103,20 @@ def _identity_findings(folder: Path, manifest: SetManifest, data: bytes, identit
 def _file_findings(folder: Path, file: DataFile, manifest: SetManifest) -> Iterator[Finding]:
     """Check one data file: size, digest, schema, number of rows."""
     path = folder / file.path
+    if file.table not in KEYS:
+        yield Finding(path=MANIFEST, problem=f"names a table {file.table!r} for {file.path}, which does not exist")
+        return
+    if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
+        yield Finding(path=MANIFEST, problem=f"names {file.path}, a path outside the folder")
+        return
     try:
         check_file(path, file.bytes, file.sha256)
         footer = pq.read_metadata(path)
         schema = pq.read_schema(path)
-        registered = registered_schema(file.table, manifest)
     except (ArtifactError, OSError, ValueError, pa.ArrowException) as error:
         yield Finding(path=file.path, problem=str(error).removeprefix(f"{path} ").split(". Delete")[0])
         return
-    if not schema.equals(registered):
+    if not schema.equals(registered_schema(file.table, manifest)):
         yield Finding(path=file.path, problem=f"does not have the schema of table {file.table!r}")
     if footer.num_rows != file.rows:
         yield Finding(path=file.path, problem=f"has {footer.num_rows} rows, the manifest says {file.rows}")
@@ -102,34 +124,46 @@ def _file_findings(folder: Path, file: DataFile, manifest: SetManifest) -> Itera
 
 def _bag_findings(folder: Path, manifest: SetManifest) -> Iterator[Finding]:
     """Check the bag: both lists are there, say what the manifest says, and name every file but themselves."""
-    try:
-        payload = bag.read_digests(folder / bag.PAYLOAD)
-        tags = bag.read_digests(folder / bag.TAGS)
-    except ArtifactError as error:
-        yield Finding(path=bag.TAGS if bag.TAGS in str(error) else bag.PAYLOAD, problem=str(error))
-        return
-    if bag.digest_lines(tags).encode() != (folder / bag.TAGS).read_bytes():
-        yield Finding(path=bag.TAGS, problem="is not in its canonical form: it was edited")
+    lists = {name: _read_list(folder, name) for name in (bag.PAYLOAD, bag.TAGS)}
+    yield from (found for found in lists.values() if isinstance(found, Finding))
     expected = {file.path: file.sha256 for file in manifest.files}
+    said, tags = lists.values()
+    payload = said if isinstance(said, dict) else expected
     for name in sorted({*payload, *expected}):
         if payload.get(name) != expected.get(name):
             yield Finding(path=name, problem=f"{bag.PAYLOAD} and {MANIFEST} differ on it")
+    if isinstance(tags, Finding):
+        return  # what is a paper of the version, and what is not, only that list says
+    if bag.digest_lines(tags).encode() != (folder / bag.TAGS).read_bytes():
+        yield Finding(path=bag.TAGS, problem="is not in its canonical form: it was edited")
     yield from _tag_findings(folder, tags)
     yield from _extra_findings(folder, {*payload, *expected, *tags, bag.TAGS})
 
 
+def _read_list(folder: Path, name: str) -> dict[str, str] | Finding:
+    try:
+        return bag.read_digests(folder / name)
+    except ArtifactError as error:
+        return Finding(path=name, problem=str(error))
+
+
 def _tag_findings(folder: Path, tags: dict[str, str]) -> Iterator[Finding]:
-    for name, digest in tags.items():
-        path = folder / name
-        if ".." in Path(name).parts or Path(name).is_absolute():
-            yield Finding(path=name, problem=f"{bag.TAGS} names a path outside the folder")
-        elif not path.is_file():
-            yield Finding(path=name, problem=f"is missing, and {bag.TAGS} lists it")
-        elif file_digest(path) != digest:
-            yield Finding(path=name, problem=f"differs from its digest in {bag.TAGS}")
+    yield from _listed_findings(folder, tags, bag.TAGS)
     for name in (MANIFEST, bag.PAYLOAD, bag.INFO, bag.DECLARATION):
         if name not in tags:
             yield Finding(path=name, problem=f"{bag.TAGS} does not list it")
+
+
+def _listed_findings(folder: Path, digests: dict[str, str], where: str) -> Iterator[Finding]:
+    """Hold each file that the list `where` names to its digest there."""
+    for name, digest in digests.items():
+        path = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            yield Finding(path=name, problem=f"{where} names a path outside the folder")
+        elif not path.is_file():
+            yield Finding(path=name, problem=f"is missing; {where} names it")
+        elif file_digest(path) != digest:
+            yield Finding(path=name, problem=f"differs from its digest in {where}")
 
 
 def _extra_findings(folder: Path, listed: Iterable[str]) -> Iterator[Finding]:

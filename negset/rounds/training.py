@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from negset.arrays import Matrix
+from negset.batching.renewing import check_refresh
 from negset.encoders.encoder import Encoder
 from negset.encoders.hashing import hash_zero_rows
 from negset.errors import ConfigError
@@ -65,6 +66,7 @@ def round_config(train: TrainConfig, strategy: Strategy, depth: int) -> TrainCon
     if train.plan != SHUFFLED:
         message = f"train.plan is {train.plan!r}, but a round has its batches in a random order. Leave it out"
         raise ConfigError(message)
+    check_refresh(train)
     if strategy == "ance":
         return train
     default = str(TrainConfig.model_fields["loss"].default)

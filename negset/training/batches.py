@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from negset.arrays import Matrix
+from negset.encoders.encoder import Role
 from negset.lots import id_keys, mix
 from negset.training.cells import Cells
 from negset.training.examples import Examples, Groups, Rows
@@ -36,12 +39,27 @@ Plan = Callable[[int], Iterator[Planned]]
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """How a plan is made anew during the run: `make` writes a few epochs of it to a folder, `follow` reads them there.
+
+    `make` is given what turns texts into vectors by the model as it is then.
+    """
+
+    make: Callable[[Callable[[Sequence[str], Role], Matrix], range, Path], None]
+    follow: Callable[[Path], Plan]
+
+
+@dataclass(frozen=True)
 class PlannedRun:
-    """A plan that was made before the run: how many batches each of its epochs has, and a digest of it."""
+    """A plan that was made before the run: how many batches each of its epochs has, and a digest of it.
+
+    `renewal` is there where the plan can be made anew, with as many batches in each epoch.
+    """
 
     plan: Plan
     batches: Sequence[int]
     digest: str
+    renewal: Renewal | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 
 from negset.batching.following import planned_run
 from negset.batching.reading import OpenedPlan
+from negset.batching.renewing import InputsBy
 from negset.errors import ConfigError
 from negset.progress import Progress, no_progress
 from negset.training.batches import PlannedRun
@@ -32,6 +33,7 @@ class _Job:
     folder: Path
     signals: Signals
     plan: OpenedPlan | None
+    inputs_by: InputsBy | None
 
 
 def launch_training(
@@ -45,10 +47,12 @@ def launch_training(
     signals: Signals = NO_SIGNALS,
     tell: Tell = tell_nobody,
     plan: OpenedPlan | None = None,
+    inputs_by: InputsBy | None = None,
 ) -> Training:
     """Train as `train_encoder` does, in `config.processes` processes; `model`, just opened, ends up trained.
 
-    The batches are those of `plan`, or in a random order.
+    The batches are those of `plan`, or in a random order. `inputs_by` is what the plan is made of, which is asked where
+    `config.plan_refresh` makes it anew; it must be picklable.
 
     One alone is this process. Of several, each opens the model of `config` from `start`, embeds its part of every batch
     and sees the vectors of all. Without dropout the result is that of one process up to rounding; with it each process
@@ -58,7 +62,7 @@ def launch_training(
     """
     backend = choose_backend(model.device, config)
     if config.processes == 1:
-        by = _batches(plan, examples, config)
+        by = _batches(plan, examples, config, inputs_by)
         return train_encoder(model, examples, config, folder, progress, signals=signals, tell=tell, by=by)
 
     def hear(said: object) -> None:
@@ -67,16 +71,18 @@ def launch_training(
         elif isinstance(said, tuple):
             progress(*said)
 
-    job = _Job(start, examples, config, folder, signals, plan)
+    job = _Job(start, examples, config, folder, signals, plan, inputs_by)
     training, parameters = run_processes(partial(_train_part, job), config.processes, backend, hear)
     model.module.load_state_dict(torch.load(io.BytesIO(parameters), map_location=model.device, weights_only=True))
     return training
 
 
-def _batches(plan: OpenedPlan | None, examples: Examples, config: TrainConfig) -> PlannedRun | None:
+def _batches(
+    plan: OpenedPlan | None, examples: Examples, config: TrainConfig, inputs_by: InputsBy | None
+) -> PlannedRun | None:
     if plan is None:
         return None
-    return planned_run(plan, examples, in_batch=config.in_batch)
+    return planned_run(plan, examples, in_batch=config.in_batch, inputs_by=inputs_by)
 
 
 def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
@@ -98,7 +104,7 @@ def _train_part(job: _Job, world: World, say: Say) -> tuple[Training, bytes]:
         signals=job.signals,
         tell=tell,
         world=world,
-        by=_batches(job.plan, job.examples, job.config),
+        by=_batches(job.plan, job.examples, job.config, job.inputs_by),
     )
     parameters = io.BytesIO()
     if world.first:

@@ -38,6 +38,7 @@ from negset.training.records import (
     tell_nobody,
 )
 from negset.training.remining import Supply, check_negatives, clear_negatives, epoch_supply
+from negset.training.replanning import check_kept_plan, clear_plans, renewed_plan
 from negset.training.schedule import Turn, count_steps, peak_rates, rate_factor, set_rates, turns_from
 from negset.training.signals import GUIDE, NO_SIGNALS, Signals
 from negset.training.state import State, module_digest
@@ -94,6 +95,7 @@ class Course:
         check_journals(self.folder, position.rows or {})
         check_episode(self.binding, self.folder, self.run, position)
         check_negatives(self.config, self.folder, self.run, position)
+        check_kept_plan(self.config, self.epochs, self.folder, self.run, position)
 
     def moment(self, turn: Turn) -> Moment:
         """Say where in the run a step is."""
@@ -115,7 +117,8 @@ def train_encoder(
 ) -> Training:
     """Train `model` on `examples` and save it to `folder`, going on from a checkpoint of the same run there.
 
-    The batches are those that the plan `by` has, or in a random order.
+    The batches are those that the plan `by` has, or in a random order. With `config.plan_refresh` the plan is made anew
+    every so many epochs by the model itself, as its `renewal` says.
 
     On one machine and with one number of threads the result depends on examples, config, signals and the start
     alone: batches, positives and dropout are drawn from hashes, so a resumed run equals one that was never stopped.
@@ -155,6 +158,7 @@ def clear_run(folder: Path) -> None:
     Checkpoints(folder / CHECKPOINTS, "", 1).clear()
     clear_episodes(folder)
     clear_negatives(folder)
+    clear_plans(folder)
     for left in (STEPS, PAIRS, GUIDE):
         (folder / left).unlink(missing_ok=True)
 
@@ -216,7 +220,7 @@ def _prepare(
     return Course(
         binding=binding,
         config=config,
-        plan=by.plan,
+        plan=renewed_plan(by, model, examples, config, folder, run, world) if config.plan_refresh else by.plan,
         epochs=len(by.batches),
         steps=count_steps(by.batches, config.accumulate),
         state=State(model.module, binding.memory, optimizers),

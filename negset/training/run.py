@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from negset.batching.reading import OpenedPlan
+from negset.batching.renewing import InputsBy, check_refresh
 from negset.encoders.encoder import Encoder, Role
 from negset.errors import ConfigError
 from negset.evaluation import MEASURES, Measurement, Metrics, measure_encoder, restrict_metrics, split_queries
@@ -120,10 +121,12 @@ def run_training(
     guide: Encoder | None = None,
     tell: Tell = tell_nobody,
     plan: OpenedPlan | None = None,
+    inputs_by: InputsBy | None = None,
 ) -> TrainReport:
     """Train the encoder of `config` on the set in `tables`; measure it on the held-out split before and after.
 
-    The batches are those of `plan`, or in a random order.
+    The batches are those of `plan`, or in a random order. `inputs_by` is what the plan is made of, where it is to be
+    made anew during the run.
 
     Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
     query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
@@ -131,7 +134,7 @@ def run_training(
     those of `plan`, or come in a random order. A query whose normalised text is
     one of the held-out split's is not trained on.
     Raises ConfigError where both splits are one, one of them has nothing to train on or to measure, the loss needs
-    what is not configured, or a domain that the report is to check does not exist.
+    what is not configured, the plan cannot be renewed, or a domain that the report is to check does not exist.
     """
     begun = time.monotonic()
     _check(config)
@@ -150,7 +153,18 @@ def run_training(
     sample = draw_sample(before.run, snapshot.qrels().filter(pl.col("relevance") >= 1), snapshot, DEPTH)
     health = [examine(model, sample)] if sample else []
     progress("measure", 1, 2)
-    training = launch_training(model, start, examples, config, folder, progress, signals=signals, tell=tell, plan=plan)
+    training = launch_training(
+        model,
+        start,
+        examples,
+        config,
+        folder,
+        progress,
+        signals=signals,
+        tell=tell,
+        plan=plan,
+        inputs_by=inputs_by,
+    )
     after = measure(model, snapshot, config.held_out)
     health += [examine(model, sample)] if sample else []
     progress("measure", 2, 2)
@@ -185,6 +199,7 @@ def _check(config: TrainConfig) -> None:
         )
         raise ConfigError(message)
     check_needs(config)
+    check_refresh(config)
     by_content(config)
     require_events(config)
 

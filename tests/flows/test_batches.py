@@ -64,6 +64,8 @@ def test_a_plan_is_made_copied_found_again_and_trained_by(prefect_server, home, 
     assert main([*train, *plan]) == 0
     assert main([*train, "--set", "plan=task-pure"]) == 2
     assert "names the column 'task', which none of the queries has" in capsys.readouterr().err
+    assert main([*train, "--set", "plan_refresh=1"]) == 2
+    assert "none of the 2 epochs of the plan 'shuffled' is made from vectors" in capsys.readouterr().err
     runs = list((home / "runs").iterdir())
     assert len(runs) == 1
     steps = [json.loads(line) for line in (runs[0] / "history.jsonl").read_text().splitlines()]

@@ -15,10 +15,13 @@ pytestmark = pytest.mark.flow
 def test_two_processes_train_on_a_set_and_a_merge_learns_on_it(prefect_server, home, build_file, tmp_path, capsys):
     version = str(build(load_build_config(build_file)).path)
     settings = ["--set", "epochs=2", "--set", "batch_size=8", "--set", "dimensions=16"]
+    # The plan is made anew between the epochs: the process that does it opens the set by itself.
+    settings += ["--set", "plan=ngame", "--set", "plan_options.size=4", "--set", "plan_refresh=1"]
     assert main(["train", version, "--processes", "2", *settings]) == 0
     capsys.readouterr()
     metrics = next(home.rglob("metrics.json"))
     assert json.loads(metrics.read_text())["steps"] == 4
+    assert not list(metrics.parent.glob("replanned-*"))
     model = metrics.parent / "model"
     out = tmp_path / "merged"
     assert main(["merge", str(model), str(model), "--learn", version, "--steps", "3", "--out", str(out)]) == 0

@@ -96,7 +96,8 @@ def test_commands_are_there(name):
     (command, *arguments) = SERVICES[name]["command"]
     (script,) = entry_points(group="console_scripts", name=command)
     assert callable(script.load())
-    assert arguments[:2] in (["server", "start"], ["worker", "start"])
+    known = {"prefect": (["server", "start"], ["worker", "start"]), "negset": (["--help"],)}
+    assert arguments[:2] in known[command]
 
 
 def test_what_is_waited_for_is_there_and_says_how_it_is():
@@ -104,6 +105,16 @@ def test_what_is_waited_for_is_there_and_says_how_it_is():
         waits = service.get("depends_on", {})
         for name, how in waits.items() if isinstance(waits, dict) else [(one, {}) for one in waits]:
             assert how.get("condition") != "service_healthy" or "healthcheck" in SERVICES[name]
+
+
+def test_a_volume_is_first_mounted_by_an_image_whose_folder_has_the_owner_of_who_writes_it():
+    assert SERVICES["store"]["depends_on"] == {"store-folder": {"condition": "service_completed_successfully"}}
+    assert SERVICES["store-folder"]["image"] == SERVICES["worker"]["image"]
+    recipe = (INFRA / "Dockerfile").read_text()
+    assert f"USER {SERVICES['store']['user']}" in recipe
+    assert "install -d -o negset -g negset /data" in recipe
+    for name in ("store-folder", "store"):
+        assert "objects:/data" in SERVICES[name]["volumes"]
 
 
 def test_volumes_and_networks_are_declared():

@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mine = sorted((items[place] for place in places), key=lambda item: (item.path.name, item.reportinfo()[1] or 0))
     for place, item in zip(places, mine, strict=True):
         item.add_marker(pytest.mark.integration)
+        item.add_marker(pytest.mark.timeout(900))
         items[place] = item
 
 

@@ -180,7 +180,7 @@ class Site:
         states = self.get(f"/flow_run_states/?flow_run_id={identity}")
         return [one["name"] for one in sorted(states, key=lambda one: one["timestamp"])]
 
-    def finished(self, identity: str, seconds: float = 120) -> dict[str, Any]:
+    def finished(self, identity: str, seconds: float = 240) -> dict[str, Any]:
         """Wait until a run is over and give it."""
         over = ("COMPLETED", "FAILED", "CANCELLED")
         return wait_for(
@@ -199,7 +199,7 @@ class Site:
         return user, password
 
 
-def wait_for(find: Callable[[], Found | None], what: str, seconds: float = 60) -> Found:
+def wait_for(find: Callable[[], Found | None], what: str, seconds: float = 120) -> Found:
     """Give the first result of `find` that is not empty; raise TimeoutError after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := find()):

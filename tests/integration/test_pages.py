@@ -43,7 +43,7 @@ def test_a_deployments_form_a_running_backfill_and_its_artifacts(pictures, site,
         page.wait_for("One negative set.", "Which miners propose candidates", "max_parallel")
         page.picture(pictures / "3-form.png")
 
-        wait_for(lambda: published(home, "shown"), "the first partition", 90)
+        wait_for(lambda: published(home, "shown"), "the first partition", 180)
         (within,) = [one for one in site.named("backfill shown") if one["id"] != run]
         page.open(f"{site.pages}/runs/flow-run/{within['id']}")
         page.wait_for("Running", "Subflow Runs")

@@ -28,6 +28,8 @@ def test_durations():
         ({"interval": "0h"}, "pattern"),
         ({"silence": "59s"}, "60s at the least"),
         ({"silence": ""}, "for ever"),
+        ({"start_within": ""}, "for ever"),
+        ({"start_within": "30s"}, "60s at the least"),
         ({"timeout": "9s"}, "10s at the least"),
         ({"notify": "ops"}, "pattern"),
         ({"limit": 0}, "greater than or equal to 1"),

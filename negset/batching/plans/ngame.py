@@ -44,12 +44,16 @@ class NgameParams(PlanParams):
         return int(self.size << done)
 
 
-@plan("ngame", params=NgameParams)
+def _in_clusters(params: NgameParams, epoch: int) -> bool:
+    # Clusters of one are a random order, which needs no vectors.
+    return params.size_at(epoch) > 1
+
+
+@plan("ngame", params=NgameParams, from_vectors=_in_clusters)
 def ngame(inputs: PlanInputs, settings: PlanSettings, params: NgameParams) -> PlanEpoch:
     """Batch balanced clusters of near queries, which grow with the epochs; nothing is encoded for it."""
     count = len(inputs.query_ids)
-    # Clusters of one are a random order, which needs no vectors.
-    smallest = min((params.size_at(epoch) for epoch in range(settings.epochs) if params.size_at(epoch) > 1), default=0)
+    smallest = min((params.size_at(epoch) for epoch in settings.visited if _in_clusters(params, epoch)), default=0)
     depth = halvings(count, smallest) if smallest else 0
     order = bisect(inputs.vectors(), inputs.keys_Q, depth, settings.seed) if depth else np.argsort(inputs.keys_Q)
 

@@ -15,7 +15,18 @@ from negset.batching.growing import Share, grow
 from negset.batching.inputs import PlanInputs
 from negset.batching.masks import cosines, pairs_in_groups, positives_of
 from negset.batching.neighbours import nearest_vectors
-from negset.batching.planner import PlanEpoch, PlanParams, PlanSettings, Suspects, Visits, lots, plan, shuffled
+from negset.batching.planner import (
+    PlanEpoch,
+    PlanParams,
+    PlanSettings,
+    Suspects,
+    Visits,
+    each_epoch,
+    lots,
+    plan,
+    shuffled,
+)
+from negset.training.examples import Groups
 
 
 class OpenShapeParams(PlanParams):
@@ -29,14 +40,20 @@ class OpenShapeParams(PlanParams):
     """A pair of a group is masked unless the query is so much more similar to its own positive than to the other's."""
     compare: Literal["positive", "query"] = "positive"
     """What the gap is between: similarities of the query to both positives, or to itself (1) and the other query."""
+    fill: bool = Field(False, json_schema_extra={"neutral": True})
+    """Fill every batch, its last group cut where it does not fit; else a batch closes where no whole group fits."""
 
 
-@plan("openshape", params=OpenShapeParams)
+def _unsteady(_positives: Groups, params: OpenShapeParams) -> str:
+    return "" if params.fill else "a batch closes where no whole group fits; set plan_options.fill = true"
+
+
+@plan("openshape", params=OpenShapeParams, from_vectors=each_epoch, unsteady=_unsteady)
 def openshape(inputs: PlanInputs, settings: PlanSettings, params: OpenShapeParams) -> PlanEpoch:
     """Batch groups of a seed and some of its nearest; mask pairs of a group that are nearly the same."""
     near = nearest_vectors(inputs.vectors(), inputs.keys_Q, params.neighbours, settings.seed)
     shares = (Share(0, params.neighbours, params.group - 1),)
-    whole = min(params.group, settings.batch_size)
+    whole = 1 if params.fill else min(params.group, settings.batch_size)
 
     def visit(epoch: int) -> Visits:
         order = shuffled(inputs.keys_Q, settings.seed, epoch, "seeds")

@@ -22,6 +22,7 @@ from negset.batching.planner import (
     PlanSettings,
     Suspects,
     Visits,
+    each_epoch,
     plan,
     shuffled,
     uniform,
@@ -51,7 +52,7 @@ def _repeats(params: ProtoClipParams) -> bool:
     return params.replace
 
 
-@plan("protoclip", params=ProtoClipParams, coverage=_coverage, repeats=_repeats)
+@plan("protoclip", params=ProtoClipParams, coverage=_coverage, repeats=_repeats, from_vectors=each_epoch)
 def protoclip(inputs: PlanInputs, settings: PlanSettings, params: ProtoClipParams) -> PlanEpoch:
     """Cut an epoch into episodes, cluster each, batch at random, and mask what shares a prototype."""
 

@@ -12,6 +12,7 @@ from negset.batching.growing import Share, grow
 from negset.batching.inputs import PlanInputs
 from negset.batching.neighbours import nearest_places, nearest_vectors
 from negset.batching.planner import PlanEpoch, PlanParams, PlanSettings, Visits, lots, plan, shuffled
+from negset.training.examples import Groups
 
 
 class Sample4GeoParams(PlanParams):
@@ -33,14 +34,30 @@ class Sample4GeoParams(PlanParams):
     """Take at most one of the queries with the same positive into a batch: they are views of one place."""
 
 
-@plan("sample4geo", params=Sample4GeoParams)
+def _by_similarity(params: Sample4GeoParams, epoch: int) -> bool:
+    return epoch >= params.geo_epochs
+
+
+def _unsteady(positives: Groups, params: Sample4GeoParams) -> str:
+    sizes = positives.sizes()
+    if not params.one_view or not sizes.all():
+        return ""
+    first_Q = positives.rows[positives.offsets[:-1]]
+    if len(np.unique(first_Q)) == len(first_Q):
+        return ""
+    return (
+        "queries with one positive are kept apart, so that a batch may close early; set plan_options.one_view = false"
+    )
+
+
+@plan("sample4geo", params=Sample4GeoParams, from_vectors=_by_similarity, unsteady=_unsteady)
 def sample4geo(inputs: PlanInputs, settings: PlanSettings, params: Sample4GeoParams) -> PlanEpoch:
     """Batch neighbours around seeds: near places in the first epochs, similar queries from then on."""
     count = params.neighbours
     geo = sim = None
-    if params.geo_epochs:
+    if not all(_by_similarity(params, epoch) for epoch in settings.visited):
         geo = nearest_places(inputs.places(params.latitude, params.longitude), inputs.keys_Q, count)
-    if settings.epochs > params.geo_epochs:
+    if any(_by_similarity(params, epoch) for epoch in settings.visited):
         sim = nearest_vectors(inputs.vectors(), inputs.keys_Q, count, settings.seed)
     shares = (
         Share(0, params.nearest, params.nearest),
@@ -50,9 +67,9 @@ def sample4geo(inputs: PlanInputs, settings: PlanSettings, params: Sample4GeoPar
     view_Q = inputs.positives.rows[inputs.positives.offsets[:-1]] if params.one_view and sizes.all() else None
 
     def visit(epoch: int) -> Visits:
-        near = geo if epoch < params.geo_epochs else sim
+        near = sim if _by_similarity(params, epoch) else geo
         if near is None:
-            message = f"epoch {epoch} is beyond the {settings.epochs} epochs that were prepared"
+            message = f"epoch {epoch} is none of the epochs that were prepared, {settings.visited}"
             raise ValueError(message)
         order = shuffled(inputs.keys_Q, settings.seed, epoch, "seeds")
         drawn_Q = lots(inputs.keys_Q, settings.seed, epoch, "neighbours")

@@ -24,11 +24,13 @@ from negset.batching.planner import (
     PlanParams,
     PlanSettings,
     Visits,
+    each_epoch,
     lots,
     plan,
     shuffled,
     uniform,
 )
+from negset.training.examples import Groups
 
 
 class TasParams(PlanParams):
@@ -57,7 +59,20 @@ def _repeats(params: TasParams) -> bool:
     return params.draw != "once"
 
 
-@plan("tas-balanced", params=TasParams, coverage=_coverage, repeats=_repeats)
+def _unsteady(_positives: Groups, params: TasParams) -> str:
+    return (
+        "each cluster falls into batches of its own; set plan_options.draw = 'uniform'" if params.draw == "once" else ""
+    )
+
+
+@plan(
+    "tas-balanced",
+    params=TasParams,
+    coverage=_coverage,
+    repeats=_repeats,
+    from_vectors=each_epoch,
+    unsteady=_unsteady,
+)
 def tas_balanced(inputs: PlanInputs, settings: PlanSettings, params: TasParams) -> PlanEpoch:
     """Batch queries of one topic cluster; draw each one's pair evenly over easy and hard margins."""
     count = len(inputs.query_ids)

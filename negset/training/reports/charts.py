@@ -11,12 +11,14 @@ from negset.publishing.html import Html, joined, tag, text
 from negset.training.reports.pair_losses import EpochLosses
 from negset.training.reports.regressions import GroupChange
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 12, 12, 26
 POINTS: Final = 400
 """Points that a curve is drawn with at the most; more steps are averaged."""
 MOST_LINES: Final = 20
 """Epochs beyond which no line parts them."""
-_ROW, _LABELS = 30, 190
+NAME: Final = 24
+"""Characters of the name of a group that are drawn."""
+_ROW, _LABELS = 30, 215
 
 
 def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
@@ -33,7 +35,7 @@ def loss_chart(losses: Floats, per_epoch: Sequence[int]) -> Html:
     places = [f"{frame.x(end):.1f} {frame.y(value):.1f}" for end, value in zip(ends, values, strict=True)]
     borders = np.cumsum(per_epoch)[:-1].tolist()
     lines = [_vertical(frame.x(border), "grid") for border in borders if len(borders) < MOST_LINES]
-    averaged = f", each point the mean of {len(losses) / len(parts):.0f} steps" if len(parts) < len(losses) else ""
+    averaged = f", each point the mean of {len(losses) / len(parts):.3g} steps" if len(parts) < len(losses) else ""
     path = tag("path", d="M" + " L".join(places), class_="curve negative")
     return _figure(f"Loss over {len(losses):,} steps{averaged}", _axes(frame), *lines, path)
 
@@ -65,8 +67,9 @@ def group_chart(title: str, changes: Sequence[GroupChange]) -> Html:
 
     rows = [_change_row(one, _TOP + _ROW * place + _ROW / 2, x) for place, one in enumerate(changes)]
     zero = tag("line", x1=f"{x(0):.1f}", x2=f"{x(0):.1f}", y1=_TOP, y2=tall - _BOTTOM, class_="axis")
+    anchors = {high: "end"} if high > 0 else {}
     marks = [
-        tag("text", text(f"{value:+.3f}"), x=f"{x(value):.1f}", y=tall - 8, text_anchor="middle")
+        tag("text", text(f"{value:+.3f}"), x=f"{x(value):.1f}", y=tall - 8, text_anchor=anchors.get(value, "middle"))
         for value in sorted({low, 0.0, high})
         if value == 0.0 or abs(x(value) - x(0)) > 40
     ]
@@ -138,7 +141,7 @@ def _box(frame: _Frame, place: int, one: EpochLosses, width: float) -> Html:
 def _change_row(one: GroupChange, y: float, x: Callable[[float], float]) -> Html:
     found = one.change.difference
     kind = "down" if found.high < 0 else "up" if found.low > 0 else "level"
-    name = one.name if len(one.name) <= 26 else f"{one.name[:25]}…"
+    name = one.name if len(one.name) <= NAME else f"{one.name[: NAME - 1]}…"
     return tag(
         "g",
         tag("title", text(f"{one.name}: {found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f})")),

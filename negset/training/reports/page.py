@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from negset.publishing.examples import clipped
 from negset.publishing.html import Html, document, joined, tag, text
+from negset.publishing.tables import table
 from negset.text import document_texts
 from negset.training.reports.charts import epoch_chart, group_chart, loss_chart
 from negset.training.reports.domain_gate import DomainVerdict, describe_falls
@@ -69,9 +70,14 @@ def render_run(report: RunReport, snapshot: "Snapshot", config: TrainConfig, tit
         ),
         _section("Trained by", _options(config)),
     )
+    return document(f"{title} · training run", run_styles(), tag("main", body))
+
+
+def run_styles() -> str:
+    """Give the style sheet of the page."""
     look = (resources.files("negset.publishing") / "page.css").read_text(encoding="utf-8")
     own = (resources.files("negset.training.reports") / "run.css").read_text(encoding="utf-8")
-    return document(f"{title} · training run", look + own, tag("main", body))
+    return look + own
 
 
 def _section(title: str, *children: Html) -> Html:
@@ -140,10 +146,10 @@ def _measures(report: RunReport) -> Html:
         "Before is the model that training started from. Intervals resample queries; the change is paired by query. "
         "* holds for other queries too: p < .05 after Holm's correction for all rows of the table."
     )
-    return joined(number_table(head, rows), tag("p", text(note), class_="quiet"))
+    return joined(table("Measures before and after training", head, rows), tag("p", text(note), class_="quiet"))
 
 
-GROUP_HEAD: Final = ("group", "queries", "before", "after", "change", "95 %, paired", "")
+GROUP_HEAD: Final = ("group", "queries", "before", "after", "change", "95 %, paired", "verdict")
 
 
 def group_row(one: GroupChange) -> list[str]:
@@ -168,8 +174,8 @@ def _domains(report: RunReport) -> list[Html]:
     shown = [one for one in report.groups if one.kind == "domain"]
     return [
         _verdict(report.verdict),
-        group_chart("Change in nDCG@10 by domain, with its 95 % interval", shown),
-        number_table(GROUP_HEAD, [group_row(one) for one in shown]),
+        tag("div", group_chart("Change in nDCG@10 by domain, with its 95 % interval", shown), class_="charts"),
+        table("Domains before and after training", GROUP_HEAD, [group_row(one) for one in shown]),
         _imbalance(report),
     ]
 
@@ -200,18 +206,18 @@ def _imbalance(report: RunReport) -> Html:
         for one in report.shares
     ]
     head = ("trained on", "queries", "pairs", "negatives", "words", "share of queries", "share drawn")
-    return number_table(head, rows)
+    return table("What was trained on, by domain", head, rows)
 
 
 def _lengths(report: RunReport) -> list[Html]:
-    found: list[Html] = []
-    for kind, title in (("query length", "Length of the query"), ("positive length", "Mean length of its positives")):
-        shown = [one for one in report.groups if one.kind == kind]
-        found += [
-            group_chart(f"{title}: change in nDCG@10", shown),
-            number_table(GROUP_HEAD, list(map(group_row, shown))),
-        ]
-    return found
+    kinds = {"query length": "Length of the query", "positive length": "Mean length of its positives"}
+    found = {title: [one for one in report.groups if one.kind == kind] for kind, title in kinds.items()}
+    charts = [group_chart(f"{title}: change in nDCG@10", shown) for title, shown in found.items()]
+    tables = [
+        joined(tag("h3", text(title)), table(title, GROUP_HEAD, list(map(group_row, shown))))
+        for title, shown in found.items()
+    ]
+    return [tag("div", *charts, class_="charts"), *tables]
 
 
 def _losses(report: RunReport) -> list[Html]:
@@ -266,7 +272,7 @@ def _health(report: RunReport) -> list[Html]:
         "of the queries (.5 without structure, 1 clustered) + mutual information of queries and documents - squared "
         "deviation of the documents' angles from a simplex; higher is better, on the same sample alone."
     )
-    return [number_table(head, rows), tag("p", text(note), class_="quiet")]
+    return [table("Health of the model", head, rows), tag("p", text(note), class_="quiet")]
 
 
 def _flagged(report: RunReport, queries: dict[str, str], documents: dict[str, str]) -> list[Html]:
@@ -287,10 +293,3 @@ def _options(config: TrainConfig) -> Html:
         f"{name} = {value}" for name, value in {**facts, **{f"report.{key}": report[key] for key in report}}.items()
     ]
     return tag("pre", text(clipped("\n".join(lines), 4000)))
-
-
-def number_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Html:
-    """Give a table of `rows` under `head`; the first column is words, the others are numbers."""
-    header = tag("tr", *(tag("th", text(cell), scope="col") for cell in head))
-    lines = [tag("tr", *(tag("td", text(cell)) for cell in row)) for row in rows]
-    return tag("div", tag("table", header, *lines, class_="numbers"), class_="scroll")

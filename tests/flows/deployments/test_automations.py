@@ -33,7 +33,12 @@ def covers(one, event, related, count="1", resource="prefect.flow-run.1"):
 
 
 def test_only_what_is_asked_for_is_planned():
-    assert set(planned()) == {"runs without a heartbeat", "failed runs", "crashed runs start again"}
+    assert set(planned()) == {
+        "runs without a heartbeat",
+        "runs that do not begin",
+        "failed runs",
+        "crashed runs start again",
+    }
     assert "crashed runs start again" not in planned(crash_retries=0)
     assert {"runs that take too long", "not up to date"} <= set(planned(timeout="12h", fresh_within="30h"))
 
@@ -44,16 +49,26 @@ def test_every_action_survives_the_way_to_the_server():
         assert [action.type for action in sent] == [action.type for action in read]
 
 
-def test_a_silent_run_crashes_whether_it_is_a_sub_flow_or_not():
+def test_a_silent_run_crashes():
     zombies = planned(silence="4m")["runs without a heartbeat"]
     assert zombies.trigger.posture is Posture.Proactive
     assert zombies.trigger.within.total_seconds() == 240
     assert zombies.trigger.for_each == {"prefect.resource.id"}
     assert zombies.actions[0].state.value == "CRASHED"
-    assert covers(zombies, "prefect.flow-run.heartbeat", [TAG])
+    assert covers(zombies, "prefect.flow-run.heartbeat", [TAG, DEPLOYMENT])
     other = {**TAG, "prefect.resource.id": "prefect.tag.negset:newspapers"}
-    assert not covers(zombies, "prefect.flow-run.heartbeat", [other])
+    assert not covers(zombies, "prefect.flow-run.heartbeat", [other, DEPLOYMENT])
     assert not covers(zombies, "prefect.flow-run.heartbeat", [])
+
+
+def test_a_run_that_was_taken_and_does_not_begin_is_scheduled_again():
+    """Its worker was killed in between: there is no heartbeat to miss, and nobody else would touch it again."""
+    unbegun = planned(start_within="5m")["runs that do not begin"]
+    assert (unbegun.trigger.posture, unbegun.trigger.within.total_seconds()) == (Posture.Proactive, 300)
+    assert {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"} <= unbegun.trigger.after
+    assert "prefect.flow-run.Scheduled" not in unbegun.trigger.after  # it may wait for its time, or for a worker
+    assert covers(unbegun, "prefect.flow-run.Pending", [TAG, DEPLOYMENT], "0")
+    assert (unbegun.actions[0].state.value, unbegun.actions[0].name) == ("SCHEDULED", "AwaitingRetry")
 
 
 @pytest.mark.parametrize(("count", "again"), [("0", False), ("1", True), ("2", True), ("3", False)])
@@ -68,6 +83,7 @@ def test_sub_flows_are_neither_restarted_nor_reported_nor_timed():
     found = planned(timeout="12h")
     for name, event in (
         ("crashed runs start again", "Crashed"),
+        ("runs that do not begin", "Pending"),
         ("failed runs", "Failed"),
         ("runs that take too long", "Running"),
     ):

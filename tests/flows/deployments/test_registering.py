@@ -64,6 +64,7 @@ def test_only_what_changed_is_changed(deployed, prefect_server):
         "train-dataset": ("unchanged",),
         "rounds-dataset": ("updated", "parameters"),
         "runs without a heartbeat": ("unchanged",),
+        "runs that do not begin": ("unchanged",),
         "failed runs": ("unchanged",),
         "crashed runs start again": ("unchanged",),
         "runs that take too long": ("updated", "description", "trigger"),

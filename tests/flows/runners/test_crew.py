@@ -2,16 +2,19 @@
 
 import importlib
 import sys
+from concurrent.futures import Future
+from contextlib import nullcontext
 
 import pytest
 
 from flows.runners.crew import alone, open_crew
-from flows.runners.engine import open_engine
-from flows.runners.machine import local_workers, task_memory, worker_environment
-from negset.errors import ConfigError
+from flows.runners.engine import Engine, open_engine
+from flows.runners.machine import local_workers, worker_environment
+from negset.errors import ConfigError, EnvironmentFault
 from negset.mining.budget import memory_bytes
 from schemas.config import BuildConfig
 from schemas.runner import RunnerConfig
+from tasks.policies import part
 
 
 def config(memory: str = "", **runner) -> BuildConfig:
@@ -81,5 +84,25 @@ def test_workers_are_as_many_as_the_widest_task_lets_in():
     assert local_workers(RunnerConfig(kind="threads", workers=7)) == 7
     cpus = local_workers(RunnerConfig(kind="threads"))
     assert local_workers(RunnerConfig(kind="threads", mine={"cpus": 2 * cpus})) == 1
-    assert task_memory("5GB", 3) == "5GB"
     assert set(worker_environment(2).values()) == {"2"}
+
+
+def test_a_room_whose_workers_died_is_a_fault_that_is_named(home, monkeypatch):
+    monkeypatch.setenv("NEGSET_CLUSTER", "tcp://127.0.0.1:1")
+
+    class Runner:
+        def submit(self, task, parameters):
+            assert parameters == {"name": "x"}
+            future = Future()
+            future.set_exception(TimeoutError("worker 7"))
+            return future
+
+    @part("work")
+    def work(name: str) -> str:
+        return name
+
+    with open_crew(config("3GB", kind="dask")) as crew:
+        nobody = Engine(Runner(), 1, lambda _: nullcontext(), lambda _: 1, lost=(TimeoutError,))
+        monkeypatch.setattr(crew, "_engine", nobody)
+        with pytest.raises(EnvironmentFault, match=r"work: its workers died again and again .*worker 7"):
+            crew.sent(work)("x")

@@ -39,13 +39,21 @@ def test_what_was_asked_comes_back_once_it_is_filled_in(tmp_path):
     path = tmp_path / "filled.csv"
     path.write_bytes(b"\xef\xbb\xbf" + out.getvalue().encode())
     found = read_votes([path], VERSION, NEGATIVES)
-    assert found.rows() == [("q,2", 'd"3', "ann", "yes"), ("q1", "d1", "ann", "yes")]
+    assert found.rows() == [("q,2", 'd"3', "ann", "yes", True), ("q1", "d1", "ann", "yes", True)]
 
 
 def test_rows_without_a_vote_are_left_out_and_files_add_up(tmp_path):
     ann = write(tmp_path, f"{VERSION},q1,d1,ann,no", f"{VERSION},q1,d2,,", name="ann.csv")
     bob = write(tmp_path, f"{VERSION},q1,d1,bob,unsure", name="bob.csv")
     assert read_votes([ann, bob], VERSION, NEGATIVES)["rater"].to_list() == ["ann", "bob"]
+
+
+def test_a_file_may_say_which_negatives_no_lot_chose(tmp_path):
+    rows = [f"{VERSION},q1,d1,ann,no,no", f"{VERSION},q1,d2,ann,yes,yes"]
+    found = read_votes([write(tmp_path, *rows, head=f"{HEAD},drawn")], VERSION, NEGATIVES)
+    assert found.select("doc_id", "drawn").rows() == [("d1", False), ("d2", True)]
+    with pytest.raises(InputError, match="line 2: drawn is 'perhaps', not yes or no"):
+        read_votes([write(tmp_path, f"{VERSION},q1,d1,ann,no,perhaps", head=f"{HEAD},drawn")], VERSION, NEGATIVES)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ import polars as pl
 import pytest
 
 from negset.audit.voting import agreement, judge_set, vote_shares, weighted_share
+from negset.errors import InputError
 
-SCHEMA = ["query_id", "doc_id", "rater", "vote"]
+SCHEMA = ["query_id", "doc_id", "rater", "vote", "drawn"]
 
 
 def votes_of(*counts):
     """Give votes on pairs d0, d1, …: counts of (yes, no, unsure) for each."""
     rows = [
-        (f"q{number}", f"d{number}", f"r{voter}", word)
+        (f"q{number}", f"d{number}", f"r{voter}", word, True)
         for number, (yes, no, unsure) in enumerate(counts)
         for voter, word in enumerate(["yes"] * yes + ["no"] * no + ["unsure"] * unsure)
     ]
@@ -49,7 +50,7 @@ def world(share, sizes=(900, 100), seed=1):
 
 
 def judged(negatives, false, sample):
-    rows = [(query, doc, "ann", "yes" if doc in false else "no") for query, doc in sample.iter_rows()]
+    rows = [(query, doc, "ann", "yes" if doc in false else "no", True) for query, doc in sample.iter_rows()]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -94,13 +95,27 @@ def test_no_false_negative_among_few_is_no_proof():
 def test_unsure_votes_have_their_bounds():
     negatives, _ = world((0.0, 0.0), (10, 2))
     votes = pl.DataFrame(
-        [(f"dense{n}", f"ddense{n}", "ann", "unsure" if n < 4 else "no") for n in range(10)],
+        [(f"dense{n}", f"ddense{n}", "ann", "unsure" if n < 4 else "no", True) for n in range(10)],
         schema=SCHEMA,
         orient="row",
     )
     report = judge_set(votes, negatives, "set", "v")
     assert (report.false_share_low, report.false_share.share, report.false_share_high) == (0.0, 0.2, 0.4)
     assert report.votes == {"yes": 0, "no": 6, "unsure": 4}
+
+
+def test_votes_on_picked_negatives_are_counted_and_estimate_nothing():
+    """Ten suspicious ones that a rater looked for are all false: among those drawn by lot none is."""
+    negatives, _ = world((0.0, 0.0))
+    drawn = judged(negatives, set(), negatives[10:40].select("query_id", "doc_id"))
+    ids = negatives.head(10).get_column("doc_id").to_list()
+    looked_for = judged(negatives, set(ids), negatives.head(10).select("query_id", "doc_id"))
+    picked = looked_for.with_columns(drawn=pl.lit(value=False))
+    report = judge_set(pl.concat([drawn, picked]), negatives, "set", "v")
+    assert report.false_share == judge_set(drawn, negatives, "set", "v").false_share
+    assert (report.pairs, report.votes["yes"], report.picked) == (30, 0, {"yes": 10, "no": 0, "unsure": 0})
+    with pytest.raises(InputError, match=r"all 10 votes are on negatives that the raters picked \(10 yes, 0 no"):
+        judge_set(picked, negatives, "set", "v")
 
 
 def test_pairs_of_one_query_are_a_cluster():

@@ -1,7 +1,7 @@
 """A tiny set, made by hand: five queries, twelve documents, two negatives wanted."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace  # noqa: F401 - tests change drafts by it
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -255,7 +255,7 @@ def published(draft, tmp_path):
     return Path(ref.path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_set():
     """Give this module: its tables and what stages and drafts them."""
     return sys.modules[__name__]

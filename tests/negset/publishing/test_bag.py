@@ -1,3 +1,4 @@
+import bagit
 import pytest
 
 from negset.errors import ArtifactError
@@ -38,3 +39,15 @@ def test_nobody_can_add_a_line_through_a_name(tiny_set, staged, tmp_path):
     info = read_info(tmp_path / "sets" / "tiny" / "versions" / ref.fingerprint / "bag-info.txt")
     assert info["External-Identifier"] == f"tiny@{ref.fingerprint}"
     assert info["Published-By"] == "eve External-Identifier: other"
+
+
+def test_the_reader_of_bags_takes_a_version(published):
+    assert bagit.Bag(str(published)).validate()
+
+
+@pytest.mark.parametrize("name", ["data/negatives/part-00000.parquet", "README.md", "data/more.txt"])
+def test_the_reader_of_bags_finds_what_changed_or_was_added(published, name):
+    path = published / name
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + b"x")
+    with pytest.raises(bagit.BagValidationError):
+        bagit.Bag(str(published)).validate()

@@ -1,12 +1,16 @@
 import json
 
+from negset.fingerprint import file_digest
+
 
 def test_the_statement_names_every_file_and_what_it_came_from(published):
     statement = json.loads((published / "provenance.intoto.json").read_text())
     manifest = json.loads((published / "manifest.json").read_text())
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    files = {file["path"]: file["sha256"] for file in manifest["files"]}
     assert {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]} == {
-        file["path"]: file["sha256"] for file in manifest["files"]
+        **files,
+        "manifest.json": file_digest(published / "manifest.json"),
     }
     inputs = {
         part["name"]: part["digest"]["sha256"]

@@ -138,3 +138,19 @@ def test_a_manifest_with_a_flipped_letter_is_a_finding_and_no_crash(published, s
     path = published / "manifest.json"
     path.write_bytes(path.read_bytes().replace(said.encode(), other.encode()))
     assert "manifest.json" in paths_named(published)
+
+
+def test_a_broken_list_hides_no_other_damage(published):
+    """A wrong version stops at the first list that it cannot read."""
+    (published / "manifest-sha256.txt").write_text("no digest\n")
+    (published / "README.md").write_text("other")
+    assert {finding.path for finding in inspect_version(published).findings} == {"manifest-sha256.txt", "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b'"table": "negatives"', b'"table": "nugatives"'), (b'"data/fates/', b'"../../fates/')]
+)
+def test_a_manifest_that_names_what_cannot_be_is_named(published, before, after):
+    path = published / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(before, after))
+    assert "manifest.json" in {finding.path for finding in inspect_version(published).findings}

@@ -150,6 +150,8 @@ def test_the_gradient_touches_only_what_queries_are_made_of(words):
 def test_a_loss_that_the_strategy_would_ignore_is_refused():
     with pytest.raises(ConfigError, match=r"train\.loss is 'star'"):
         round_config(TrainConfig(loss="star"), "adore", 200)
+    with pytest.raises(ConfigError, match=r"train\.plan_refresh = 2"):
+        round_config(TrainConfig(plan_refresh=2), "ance", 200)
     assert round_config(TrainConfig(loss="star"), "ance", 200).loss == "star"
     chosen = round_config(TrainConfig(loss="adore", loss_options={"cut": 7}, remine="epoch"), "adore", 200)
     assert (chosen.loss_options, chosen.in_batch, chosen.remine) == ({"cut": 7}, False, "")

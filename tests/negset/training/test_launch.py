@@ -3,13 +3,16 @@
 import json
 import multiprocessing
 import shutil
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from negset.errors import ConfigError, EnvironmentFault
+from negset.training.batches import Planned, Renewal, shuffled_batches
 from negset.training.distributed import ALONE, gather_with_gradient, split_batch
 from negset.training.examples import build_examples
 from negset.training.launch import launch_training
@@ -27,6 +30,7 @@ LOSSES = {
     "prepared_by_epoch": {"loss": "proto_clip"},
     "with_parameters_of_its_own": {"loss": "hyperspherical"},
     "all_documents": {"loss": "exact_softmax", "candidates": "all"},
+    "plan_made_anew": {"plan": "ngame", "plan_refresh": 1, "epochs": 3},
 }
 
 
@@ -40,10 +44,26 @@ def examples_of(planted):
     return build_examples(planted.tables(), nothing, pl.Series([], dtype=pl.String), split="train")
 
 
+def renewing(examples, settings, world):
+    """Give batches in a random order that are later cut from an order by the model, which only the first may make."""
+
+    def make(encode, _epochs, folder):
+        assert world.first
+        np.save(folder / "order.npy", np.argsort(encode(examples.query_texts, "query")[:, 0]))
+
+    def follow(folder):
+        order, size = np.load(folder / "order.npy"), settings.batch_size
+        return lambda _epoch: (Planned(order[at : at + size], True) for at in range(0, len(order), size))
+
+    by = shuffled_batches(examples, settings.seed, settings.batch_size, settings.epochs, in_batch=True)
+    return replace(by, renewal=Renewal(make, follow))
+
+
 def trained(settings, start, examples, folder, world=ALONE):
     """Train and give the losses of the first process, and the parameters of this one."""
     model = open_model(settings, start)
-    training = train_encoder(model, examples, settings, folder, world=world)
+    by = renewing(examples, settings, world) if settings.plan_refresh else None
+    training = train_encoder(model, examples, settings, folder, world=world, by=by)
     return training.losses, {name: one.clone() for name, one in model.module.state_dict().items()}
 
 

@@ -6,6 +6,7 @@ from negset.batching.making import make_plan
 from negset.batching.masks import pairs_in_groups
 from negset.batching.neighbours import Neighbours
 from negset.batching.planner import PlanSettings, find_plan, plan_params
+from negset.fingerprint import identity
 from negset.lots import id_keys
 from negset.tables import read_table
 
@@ -36,6 +37,22 @@ def test_groups_are_a_seed_and_some_of_its_31_nearest(world, pair_share):
         assert (topic[members] == topic[seed]).all()
     assert pair_share(visits, topic) > 4 * 31 / 511
     assert sorted(visits.query_V.tolist()) == list(range(512))
+
+
+def test_filled_batches_are_all_full_and_cut_a_group_at_their_end(world):
+    """Where whole groups are kept, batches of 32 lack up to seven."""
+    inputs, _ = world
+    sizes = {fill: np.bincount(opened(inputs, group=7, fill=fill)(0).batch_V) for fill in (True, False)}
+    assert (sizes[True] == 32).all()
+    assert (sizes[False] < 32).any()
+    assert len(sizes[True]) == 16 < len(sizes[False])
+
+
+def test_an_option_that_came_later_leaves_the_names_of_plans_as_they_were():
+    found = find_plan("openshape")
+    older = {"group": 8, "neighbours": 31, "gap": 0.1, "compare": "positive"}
+    assert identity(plan_params(found, {})) == older
+    assert identity(plan_params(found, {"fill": True})) == {**older, "fill": True}
 
 
 def test_neighbours_are_drawn_and_not_always_the_nearest(world):

@@ -11,6 +11,7 @@ def test_many_steps_are_averaged_and_say_so():
     points = re.search(r' d="M([^"]+)"', chart).group(1).split(" L")
     assert len(points) == POINTS
     assert "Loss over 8,000 steps, each point the mean of 20 steps" in chart
+    assert "each point the mean of 1.23 steps" in loss_chart(np.ones(490), [490])
     assert len({point.split()[1] for point in points}) == 1  # each mean is 1: nothing of the noise is left
     assert "averaged" not in loss_chart(np.array([2.0, 1.0]), [2])
 
