@@ -179,5 +179,8 @@ def _name_only(model: str) -> str:
 
 
 def registered_schema(table: str, manifest: SetManifest) -> pa.Schema:
-    """Give the Arrow schema that `table` has in the set of `manifest`."""
+    """Give the Arrow schema that `table` has in the set of `manifest`; raise ArtifactError for a table unknown here."""
+    if table != "ntuples" and table not in REGISTERED:
+        message = f"{MANIFEST} names a table {table!r}, which this version of negset does not know"
+        raise ArtifactError(message)
     return ntuples_schema(manifest.counts.negatives_wanted) if table == "ntuples" else REGISTERED[table]

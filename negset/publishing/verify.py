@@ -113,7 +113,7 @@ def _file_findings(folder: Path, file: DataFile, manifest: SetManifest) -> Itera
         check_file(path, file.bytes, file.sha256)
         footer = pq.read_metadata(path)
         schema = pq.read_schema(path)
-    except (ArtifactError, OSError, pa.ArrowException) as error:
+    except (ArtifactError, OSError, ValueError, pa.ArrowException) as error:
         yield Finding(path=file.path, problem=str(error).removeprefix(f"{path} ").split(". Delete")[0])
         return
     if not schema.equals(registered_schema(file.table, manifest)):

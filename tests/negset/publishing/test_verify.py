@@ -130,6 +130,16 @@ def test_coreutils_can_check_a_version(published):
     assert subprocess.run(command, cwd=published, check=False, capture_output=True).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "other"), [('"table": "ntuples"', '"table": "ntupdes"'), ("data/fates/", "data/fa\\u0000es/")]
+)
+def test_a_manifest_with_a_flipped_letter_is_a_finding_and_no_crash(published, said, other):
+    """A table that nobody knows and a path that no system takes came up among 2,000 seeded damages."""
+    path = published / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(said.encode(), other.encode()))
+    assert "manifest.json" in paths_named(published)
+
+
 def test_a_broken_list_hides_no_other_damage(published):
     """A wrong version stops at the first list that it cannot read."""
     (published / "manifest-sha256.txt").write_text("no digest\n")
