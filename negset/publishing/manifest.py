@@ -92,7 +92,11 @@ def table_digest(rows: pl.DataFrame, table: str) -> str:
 
 def manifest_bytes(manifest: SetManifest) -> bytes:
     """Write `manifest` as JSON for machines and people: sorted keys, no NaN, one value one text."""
-    plain = manifest.model_dump(mode="json")
+    return canonical_bytes(manifest.model_dump(mode="json"))
+
+
+def canonical_bytes(plain: Mapping[str, object]) -> bytes:
+    """Write the fields `plain` of a manifest in the one way in which they are written."""
     return f"{json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 

@@ -1,6 +1,7 @@
 """Check a published version against its manifest, byte by byte; every finding names a path."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from negset.errors import ArtifactError
 from negset.fingerprint import file_digest
 from negset.publishing import bag
 from negset.publishing.invariants import broken_rows
-from negset.publishing.manifest import ID_LENGTH, manifest_bytes, read_manifest, registered_schema
+from negset.publishing.manifest import ID_LENGTH, canonical_bytes, read_manifest, registered_schema
 from negset.publishing.reading import resolve_version
 from negset.store import MANIFEST, check_file
 from schemas.frames import KEYS
@@ -88,7 +89,8 @@ def _inspect_without_manifest(folder: Path, error: ArtifactError) -> VerifyRepor
 
 
 def _identity_findings(folder: Path, manifest: SetManifest, data: bytes, identity: str) -> Iterator[Finding]:
-    if manifest_bytes(manifest) != data:
+    # By its own words, not by today's fields: one that an older negset wrote lacks those that came since.
+    if canonical_bytes(json.loads(data)) != data:
         yield Finding(path=MANIFEST, problem="is not in its canonical form: it was edited")
     if folder.parent.name == "versions" and folder.name != identity:
         yield Finding(path=MANIFEST, problem=f"its digest gives the id {identity}, the folder says {folder.name}")

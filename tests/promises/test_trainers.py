@@ -34,8 +34,11 @@ print("columns", *data.column_names)
 
 
 @pytest.mark.flow
-def test_sentence_transformers_trains_on_a_published_set(prefect_server, home, build_file, tmp_path):
-    version = Path(build(load_build_config(build_file)).path)
+def test_sentence_transformers_trains_on_a_published_set(prefect_server, home, build_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEGSET_LINEAGE", str(tmp_path / "events.jsonl"))
+    version = Path(build(load_build_config(build_file, ["publish.contract=true"])).path)
+    assert (version / "contract.odcs.yaml").is_file()
+    assert f'"datasetVersion": "{version.name}"' in (tmp_path / "events.jsonl").read_text()
     run = subprocess.run(
         [sys.executable, "-c", _TRAIN, str(version), str(tmp_path / "trained")],
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},

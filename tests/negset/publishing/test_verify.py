@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 
@@ -5,7 +6,9 @@ import pytest
 
 from negset.errors import ArtifactError
 from negset.fingerprint import file_digest
+from negset.publishing import publish
 from negset.publishing.bag import digest_lines, read_digests
+from negset.publishing.manifest import canonical_bytes
 from negset.publishing.verify import inspect_version, verify_set
 
 
@@ -154,3 +157,22 @@ def test_a_manifest_that_names_what_cannot_be_is_named(published, before, after)
     path = published / "manifest.json"
     path.write_bytes(path.read_bytes().replace(before, after))
     assert "manifest.json" in {finding.path for finding in inspect_version(published).findings}
+
+
+def test_a_manifest_that_lacks_a_field_of_today_is_sound(tiny_set, staged, tmp_path, monkeypatch):
+    """A wrong version writes the manifest anew with today's fields and calls every older one edited."""
+    written = publish.manifest_bytes
+
+    def older(manifest):
+        plain = json.loads(written(manifest))
+        del plain["teachers"]
+        return canonical_bytes(plain)
+
+    monkeypatch.setattr(publish, "manifest_bytes", older)
+    monkeypatch.setattr("negset.publishing.manifest.manifest_bytes", older)
+    monkeypatch.setattr("negset.publishing.provenance.manifest_bytes", older)
+    at = tiny_set.datetime(2026, 1, 2, tzinfo=tiny_set.UTC)
+    ref = publish.publish_set(tiny_set.draft_of(staged), tmp_path / "sets", by="ada", at=at)
+    version = tmp_path / "sets" / "tiny" / "versions" / ref.fingerprint
+    assert b"teachers" not in (version / "manifest.json").read_bytes()
+    assert verify_set(version).findings == ()
