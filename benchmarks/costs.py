@@ -35,8 +35,6 @@ class Costs:
     """A byte of text, read and cut: 4.2 s for 200,000 documents of 235 bytes."""
     digest_us: float = 1.7
     """A document, in the rooms that look at all of them: digests, places."""
-    run_s: float = 0.145
-    """A task run on Dask: this process, worker and server."""
 
 
 @dataclass(frozen=True)
