@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from negset import store as store_module
+from negset.cleaning.versions import versions_to_go
 from negset.objects.opening import open_objects
 from negset.publishing.moves import move_latest, read_moves, shared_latest
 from negset.publishing.publish import point_to, read_history
@@ -69,3 +70,17 @@ def test_what_was_abandoned_long_ago_is_cleared_though_the_clock_was_set_back(tm
     with staged_folder(tmp_path):
         assert not long_ago.exists()
         assert lately.exists()
+
+
+@pytest.mark.parametrize("off", [-HOUR, timedelta(days=3650)])
+def test_collecting_by_a_wrong_clock_keeps_what_is_latest_and_what_was_just_written(tmp_path, off):
+    """Published at noon, collected by a clock that is an hour back, or ten years ahead."""
+    third = "3" * 16
+    for name in (FIRST, SECOND, third):
+        folder = tmp_path / "versions" / name
+        folder.mkdir(parents=True)
+        os.utime(folder, (NOON.timestamp(),) * 2)
+    for name in (FIRST, SECOND):  # the third is about to be
+        point_to(tmp_path, name, name * 4, by="a", at=NOON)
+    going = versions_to_go(tmp_path, NOON + off, keep=1, days=0, grace=1800)
+    assert going == ([] if off < timedelta(0) else [third])
