@@ -32,8 +32,8 @@ format: install ## format and mend what ruff can
 test: install ## every test that a fresh clone can run
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not integration'
 
-integration: install ## days on a real server: Prefect on Postgres, workers, kills (minutes; skips without Postgres)
-	$(BIN)/pytest tests/integration
+integration: install ## minutes: days on a Prefect server with Postgres, rounds and backfills that are killed
+	$(BIN)/pytest -m integration
 
 bench: install ## overhead of a build beyond encoding and searching
 	$(BIN)/python -m benchmarks.build_overhead

@@ -141,7 +141,7 @@ def _start(kind: str, size: Size, model: str, folder: Path) -> object:
 def _ours(kind: str, texts: Texts, start: object, batch: int, out: Path) -> Taken:
     from negset.training.loop import train_encoder
     from negset.training.model import open_model
-    from schemas.config import TrainConfig
+    from schemas.train import TrainConfig
 
     model = "static" if kind == "static" else str(start)
     config = TrainConfig(model=model, batch_size=batch, epochs=1, device="cpu", temperature=0.05)
@@ -191,7 +191,7 @@ def _folder(kind: str, start: object, out: Path) -> str:
     if kind != "static":
         return str(start)
     from negset.training.model import open_model
-    from schemas.config import TrainConfig
+    from schemas.train import TrainConfig
 
     folder = out / "start"
     open_model(TrainConfig(), start).save(folder)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from flows.cli import main
 @pytest.fixture
 def models(tmp_path):
     from negset.training.model import StaticStart, open_model
-    from schemas.config import TrainConfig
+    from schemas.train import TrainConfig
 
     folders = []
     for name in ("base", "one", "other"):

@@ -144,10 +144,10 @@ def test_a_pool_of_processes_outlives_a_killed_one(prefect_server, tmp_path, mon
     from schemas.config import BuildConfig
     from schemas.runner import NeedsConfig
 
-    (tmp_path / "work_of_a_test.py").write_text(_WORK)
+    (tmp_path / "work_of_a_pool.py").write_text(_WORK)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    work = importlib.import_module("work_of_a_test").work
+    work = importlib.import_module("work_of_a_pool").work
     config = BuildConfig(name="a", source={"format": "beir"}, runner={"kind": "processes", "workers": 1})
 
     @flow

@@ -15,7 +15,7 @@ import pytest
 
 from negset.periods.attempts import is_building
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.flow, pytest.mark.integration, pytest.mark.timeout(600)]
 
 WORDS = "amber birch cedar delta ember fjord grove heron islet jetty knoll larch marsh north oxbow".split()
 _DATED = ("bag-info.txt", "provenance.intoto.json", "tagmanifest-sha256.txt")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.flow, pytest.mark.integration, pytest.mark.timeout(900)]
 
 _OPTIONS = ("dimensions=16", "epochs=40", "device=cpu", "checkpoint_every=3")
 
