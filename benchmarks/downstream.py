@@ -269,7 +269,7 @@ def train_in_batch(
             examples = build_examples(tables, known_pairs(snapshot), held_out["text"], split="train")
             model = open_model(training, StaticStart(lsa.tokens, lsa.embeddings))
             train_encoder(model, examples, training, folder / chosen.name.replace(" ", "-") / str(seed))
-            after = measure(model, snapshot, "test")
+            after = measure(model, snapshot, "test").metrics
             values.append(after.per_query.sort("query_id")["ndcg_at_10"].to_numpy())
             print("in-batch", chosen.name, seed, round(after.ndcg_at_10, 4), flush=True)
         found[chosen.name] = np.stack(values)
