@@ -33,7 +33,8 @@ test: install ## every test that a fresh clone can run
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not integration'
 
 integration: install ## minutes: days on a Prefect server with Postgres, rounds and backfills that are killed
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -m integration tests/promises
 
 bench: install ## overhead of a build beyond encoding and searching
 	$(BIN)/python -m benchmarks.build_overhead

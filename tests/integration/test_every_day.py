@@ -26,7 +26,7 @@ class Doomed:
     first: dict[str, str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def doomed(site: Site, home: Path, deploy: Callable[..., None], dataset: Callable[..., Path]) -> Doomed:
     """Start a backfill on a worker of its own, and kill both in its midst; who looks after it has a minute then."""
     home = site.folder / "doomed"
