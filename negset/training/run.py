@@ -130,8 +130,7 @@ def run_training(
 
     Writes the model, metrics.json, history.jsonl (a line for each step), queries.jsonl (a line for each held-out
     query), pair_stats.parquet (the loss of each pair in each epoch) and the tables of `reports.run_files` to `folder`.
-    `guide` is asked by a loss that needs one; `tell` hears the figures of each step; the batches are
-    those of `plan`, or come in a random order. A query whose normalised text is
+    `guide` is asked by a loss that needs one; `tell` hears the figures of each step. A query whose normalised text is
     one of the held-out split's is not trained on.
     Raises ConfigError where both splits are one, one of them has nothing to train on or to measure, the loss needs
     what is not configured, the plan cannot be renewed, or a domain that the report is to check does not exist.
